@@ -1,0 +1,1 @@
+"""Loopwright: the training engine that shows a run, runs it fast, and never loses it."""
