@@ -1,0 +1,23 @@
+"""The engine's floor: where a run is, the moments it has, and what one iteration is."""
+
+from loopwright.core.cadence import every, interval_at, val_due
+from loopwright.core.evaluate import EvalLoop
+from loopwright.core.loop import TrainLoop
+from loopwright.core.points import POINTS, Priority, get_priority
+from loopwright.core.progress import Progress
+from loopwright.core.requests import Requests
+from loopwright.core.table import HookTable
+
+__all__ = [
+    "POINTS",
+    "EvalLoop",
+    "HookTable",
+    "Priority",
+    "Progress",
+    "Requests",
+    "TrainLoop",
+    "every",
+    "get_priority",
+    "interval_at",
+    "val_due",
+]
