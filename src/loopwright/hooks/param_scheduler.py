@@ -1,0 +1,45 @@
+"""ParamSchedulerHook: moves learning rates and other group entries when it is time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.hooks.hook import Hook
+from loopwright.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ParamSchedulerHook(Hook):
+    """Steps iteration-based schedulers after each iteration and epoch-based after each epoch.
+
+    A step that AMP skipped for an overflow moves nothing. Schedulers that need a metric
+    (``ReduceOnPlateau``) also step after each validation, with its metrics.
+    """
+
+    priority = "LOW"
+
+    def __init__(self) -> None:
+        self._each_iter: list[Any] = []
+        self._each_epoch: list[Any] = []
+
+    def before_train(self, runner: Any) -> None:
+        schedulers = runner.all_param_schedulers()
+        self._each_iter = [s for s in schedulers if not s.by_epoch]
+        self._each_epoch = [s for s in schedulers if s.by_epoch]
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if runner.optim_wrapper.last_step_skipped:
+            return
+        for scheduler in self._each_iter:
+            scheduler.step()
+
+    def after_train_epoch(self, runner: Any) -> None:
+        for scheduler in self._each_epoch:
+            scheduler.step()
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        for scheduler in runner.all_param_schedulers():
+            if getattr(scheduler, "need_val_args", False):
+                scheduler.step(metrics)

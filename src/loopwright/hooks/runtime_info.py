@@ -1,0 +1,72 @@
+"""RuntimeInfoHook: puts what an iteration gave into the storage, and facts into the hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.hooks.hook import Hook
+from loopwright.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RuntimeInfoHook(Hook):
+    """Moves losses, learning rates and metrics into the storage, unread.
+
+    Tensors stay on their device; nothing here waits for it.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_run(self, runner: Any) -> None:
+        hub = runner.message_hub
+        hub.update_info("seed", runner.seed)
+        hub.update_info("experiment_name", runner.experiment_name)
+        hub.update_info("cfg", runner.cfg.pretty_text)
+
+    def before_train(self, runner: Any) -> None:
+        hub = runner.message_hub
+        hub.update_info("loop_stage", "train")
+        hub.update_info("epoch", runner.epoch)
+        hub.update_info("iter", runner.iter)
+        hub.update_info("max_epochs", runner.max_epochs)
+        hub.update_info("max_iters", runner.max_iters)
+        runner.storage.iter = runner.iter
+
+    def before_train_epoch(self, runner: Any) -> None:
+        runner.message_hub.update_info("epoch", runner.epoch)
+        runner.storage.mark_epoch(runner.epoch)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        runner.storage.iter = runner.iter
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        storage, wrapper = runner.storage, runner.optim_wrapper
+        if outputs:
+            storage.put_dict(outputs, "train/")
+        rates = {name: values[0] for name, values in wrapper.get_lr().items()}
+        storage.put_dict({**rates, **wrapper.metrics()}, "train/")
+
+    def before_val(self, runner: Any) -> None:
+        runner.message_hub.update_info("loop_stage", "val")
+
+    def after_val(self, runner: Any) -> None:
+        runner.message_hub.update_info("loop_stage", "train")
+
+    def before_test(self, runner: Any) -> None:
+        runner.message_hub.update_info("loop_stage", "test")
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        _put_metrics(runner, metrics, "val/")
+
+    def after_test_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        _put_metrics(runner, metrics, "test/")
+
+
+def _put_metrics(runner: Any, metrics: dict[str, Any] | None, prefix: str) -> None:
+    for key, value in (metrics or {}).items():
+        if isinstance(value, int | float) or (hasattr(value, "numel") and value.numel() == 1):
+            runner.storage.put_scalar(prefix + key, value, smoothing_hint=False)
+        else:
+            runner.message_hub.update_info(prefix + key, value)
