@@ -1,0 +1,23 @@
+"""Numbers of a run: storage, records, writers, and the MMEngine names over them."""
+
+from loopwright.log.history import HistoryBuffer
+from loopwright.log.record import CustomStatistic, LogRecord, Point, RecordSpec, make_record
+from loopwright.log.storage import EventStorage, get_event_storage, has_event_storage
+from loopwright.log.writers import ConsoleWriter, CSVWriter, JSONLWriter, Writer, WriterSet
+
+__all__ = [
+    "CSVWriter",
+    "ConsoleWriter",
+    "CustomStatistic",
+    "EventStorage",
+    "HistoryBuffer",
+    "JSONLWriter",
+    "LogRecord",
+    "Point",
+    "RecordSpec",
+    "Writer",
+    "WriterSet",
+    "get_event_storage",
+    "has_event_storage",
+    "make_record",
+]
