@@ -1,0 +1,226 @@
+"""The loader: batches of an epoch from any position, the same for any number of workers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from loopwright.data.collate import pseudo_collate
+from loopwright.data.faults import BadSamples, DatasetChangedError
+from loopwright.data.fetch import Collate, Fetcher, Task
+from loopwright.data.fingerprint import fingerprint
+from loopwright.data.pin import pinned
+from loopwright.data.position import Positioned
+from loopwright.data.samplers import DefaultSampler
+from loopwright.data.tasks import from_batch_sampler, from_pieces, gives_each_once
+from loopwright.data.workers import Pool, WorkerSettings
+
+
+class Loader(Positioned):
+    """Batches of a dataset with a length, from any epoch and batch on.
+
+    ``iter`` gives the rest of the current epoch: from ``set_position`` once, else from its start.
+    Which samples come is the sampler's matter; what is drawn inside a sample depends on
+    (seed, epoch, index) alone.
+
+    >>> loader = Loader(list(range(6)), batch_size=2, seed=0)
+    >>> loader.set_position(epoch=1, batch=2)
+    >>> loader.sampler.epoch, len(list(loader)), len(list(loader))
+    (1, 1, 3)
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        *,
+        batch_size: int = 1,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        drop_last: bool = False,
+        collate_fn: Collate = pseudo_collate,
+        num_batch_per_epoch: int | None = None,
+        pin_memory: bool = False,
+        seed: int = 0,
+        bad_samples: BadSamples | None = None,
+        workers: WorkerSettings | None = None,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.batch_sampler = batch_sampler
+        self.sampler = _sampler_of(dataset, sampler, batch_sampler, seed)
+        self.batch_size = getattr(batch_sampler, "batch_size", batch_size)
+        self.drop_last = getattr(batch_sampler, "drop_last", drop_last)
+        self.collate_fn = collate_fn
+        self.num_batch_per_epoch = num_batch_per_epoch
+        self.pin_memory = pin_memory
+        self.seed = seed
+        self.bad_samples = bad_samples
+        self.workers = workers or WorkerSettings(count=0)
+        self._distinct = gives_each_once(self.sampler)
+        self._fetcher: Fetcher | None = None
+        self._pool: Pool | None = None
+
+    # -- what it is ------------------------------------------------------------------------
+
+    @property
+    def num_workers(self) -> int:
+        return self.workers.count
+
+    @property
+    def persistent_workers(self) -> bool:
+        return self.workers.persistent
+
+    @property
+    def length(self) -> int | None:
+        """Batches an epoch, or None where that is not known."""
+        count = self._batches()
+        limit = self.num_batch_per_epoch
+        return count if limit is None else limit if count is None else min(limit, count)
+
+    def _batches(self) -> int | None:
+        try:
+            if self.batch_sampler is not None:
+                return len(self.batch_sampler)
+            samples = len(self.sampler)
+        except TypeError:
+            return None
+        return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
+
+    # -- where it is -----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position after the batches handed out so far, and what it is a position in."""
+        state: dict[str, Any] = {
+            "epoch": self.epoch,
+            "batch": self._handed,
+            "batch_size": self.batch_size,
+            "world_size": getattr(self.sampler, "world_size", 1),
+            "seed": self.seed,
+            "dataset": fingerprint(self.dataset),
+        }
+        if getattr(self.sampler, "endless", False):
+            state["sampler"] = self.sampler.state_dict(self._handed * self.batch_size)
+        if self.bad_samples is not None:
+            state["bad_samples"] = self.bad_samples.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any], *, allow_change: bool = False) -> None:
+        """Go to a saved position.
+
+        Another batch size or number of ranks keeps the number of samples seen. Raises
+        DatasetChangedError where the dataset is another one, unless ``allow_change``: then the
+        epoch starts again.
+        """
+        batch = state["batch"]
+        changed = state.get("dataset") not in (None, fingerprint(self.dataset))
+        if changed and not allow_change:
+            raise DatasetChangedError(
+                f"the checkpoint's dataset was {state['dataset']}, this one is "
+                f"{fingerprint(self.dataset)}; allow the change, and the epoch starts anew"
+            )
+        if changed:
+            warnings.warn(f"the dataset changed; epoch {state['epoch']} starts anew", stacklevel=2)
+            batch = 0
+        now = self.batch_size * getattr(self.sampler, "world_size", 1)
+        before = state.get("batch_size", self.batch_size) * state.get("world_size", 1)
+        if now != before and batch:
+            batch = _rescaled(batch, before, now)
+        elif "sampler" in state and not changed and hasattr(self.sampler, "load_state_dict"):
+            self.sampler.load_state_dict(state["sampler"])
+        if "bad_samples" in state and self.bad_samples is not None:
+            self.bad_samples.load_state_dict(state["bad_samples"])
+        self.set_position(state["epoch"], batch)
+
+    # -- giving batches --------------------------------------------------------------------
+
+    def _batches_from(self, start: int) -> Iterator[Any]:
+        tasks = self._tasks(start)
+        return self._from_workers(tasks) if self.workers.count else self._here(tasks)
+
+    def _tasks(self, start: int) -> Iterator[Task]:
+        epoch = self.epoch
+        if self.batch_sampler is None and hasattr(self.sampler, "pieces"):
+            pieces = self.sampler.pieces(start * self.batch_size)
+            tasks = from_pieces(pieces, epoch, self.batch_size, drop_last=self.drop_last)
+        else:
+            batches = self.batch_sampler
+            if batches is None:
+                batches = _chunks(self.sampler, self.batch_size, self.drop_last)
+            tasks = from_batch_sampler(batches, epoch, start, distinct=self._distinct)
+        if self.num_batch_per_epoch is None:
+            return tasks
+        return islice(tasks, max(0, self.num_batch_per_epoch - start))
+
+    def fetcher(self) -> Fetcher:
+        """What turns a task into a batch, here and in workers."""
+        if self._fetcher is None or self._fetcher.collate is not self.collate_fn:
+            skip = self.bad_samples is not None
+            self._fetcher = Fetcher(self.dataset, self.collate_fn, seed=self.seed, skip_bad=skip)
+        return self._fetcher
+
+    def _here(self, tasks: Iterator[Task]) -> Iterator[Any]:
+        fetch, pin, handed = self.fetcher(), self.pin_memory, self._handed
+        for task in tasks:
+            batch, bad = fetch(task)
+            if bad:
+                self._note(bad)
+            handed += 1
+            self._handed = handed
+            yield pinned(batch) if pin else batch
+
+    def _from_workers(self, tasks: Iterator[Task]) -> Iterator[Any]:
+        if self._pool is None:
+            self._pool = Pool(self.fetcher(), self.workers)
+        pool, handed = self._pool, self._handed
+        try:
+            for fetched in pool.run(tasks):
+                batch, bad = fetched
+                if bad:
+                    self._note(bad)
+                handed += 1
+                self._handed = handed
+                yield pinned(batch) if self.pin_memory else batch
+        finally:
+            if not self.workers.persistent:
+                pool.close()
+                if self._pool is pool:
+                    self._pool = None
+
+    def _note(self, bad: Any) -> None:
+        if self.bad_samples is not None:
+            for one in bad:
+                self.bad_samples.note(one)
+
+    def close(self) -> None:
+        """End the workers, if any are kept."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def _sampler_of(dataset: Any, sampler: Any, batch_sampler: Any, seed: int) -> Any:
+    if batch_sampler is not None:
+        return getattr(batch_sampler, "sampler", sampler)
+    if sampler is not None:
+        return sampler
+    return DefaultSampler(dataset, shuffle=False, seed=seed, rank=0, world=1)
+
+
+def _chunks(sampler: Any, size: int, drop_last: bool) -> Iterator[list[int]]:
+    indices = iter(sampler)
+    while batch := list(islice(indices, size)):
+        if len(batch) == size or not drop_last:
+            yield batch
+
+
+def _rescaled(batch: int, before: int, now: int) -> int:
+    samples = batch * before
+    if samples % now:
+        warnings.warn(
+            f"{samples} samples were seen, no multiple of the new global batch of {now}: "
+            f"{samples % now} of them are seen again",
+            stacklevel=3,
+        )
+    return samples // now
