@@ -1,0 +1,11 @@
+"""Every module of this package that registers something: import it and all names are there."""
+
+from loopwright.optim import (
+    amp,
+    constructor,
+    many,
+    scheduler,
+    wrapper,
+)
+
+__all__ = ["amp", "constructor", "many", "scheduler", "wrapper"]

@@ -1,0 +1,114 @@
+"""Optim wrappers and param schedulers from a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from loopwright.optim.kinds import in_iterations
+from loopwright.optim.many import OptimWrapperDict
+from loopwright.optim.wrapper import BaseOptimWrapper, OptimWrapper
+from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
+from loopwright.registry.build import resolve
+
+Wrapper = OptimWrapper | OptimWrapperDict
+
+
+def build_optim_wrapper(model: nn.Module, cfg: Any) -> Any:
+    """The optim wrapper that a config means for a model; a built one passes through.
+
+    `constructor` names how parameters become groups (default `DefaultOptimWrapperConstructor`),
+    `paramwise_cfg` its rules; `optimizer` may be built already. A dict of built wrappers becomes
+    an `OptimWrapperDict`.
+    """
+    if isinstance(cfg, BaseOptimWrapper):
+        return cfg
+    if not isinstance(cfg, dict):
+        raise TypeError(f"optim_wrapper must be a dict or an OptimWrapper, got {cfg!r}")
+    if isinstance(cfg.get("optimizer"), Optimizer):
+        return OPTIM_WRAPPERS.build({"type": "OptimWrapper", **cfg})
+    if "optimizer" in cfg or "constructor" in cfg:
+        return _construct(model, cfg)
+    if cfg and all(isinstance(value, OptimWrapper) for value in cfg.values()):
+        return OptimWrapperDict(**cfg)
+    raise ValueError(
+        f"optim_wrapper needs `optimizer`, or `constructor`, or to be a dict of OptimWrapper, "
+        f"got only {', '.join(map(str, cfg)) or 'nothing'}"
+    )
+
+
+def _construct(model: nn.Module, cfg: dict[str, Any]) -> Any:
+    kind = cfg.get("constructor") or "DefaultOptimWrapperConstructor"
+    rest = {k: v for k, v in cfg.items() if k not in ("constructor", "paramwise_cfg")}
+    constructor = resolve(kind, OPTIM_WRAPPER_CONSTRUCTORS, cfg)
+    return constructor(rest, cfg.get("paramwise_cfg"))(model)
+
+
+def build_param_scheduler(
+    cfg: Any,
+    optim_wrapper: Any,
+    *,
+    epoch_length: int | None = None,
+    max_epochs: int | None = None,
+    max_iters: int | None = None,
+) -> Any:
+    """The param schedulers of a config, in order; each makes its step 0 when it is built.
+
+    An entry without `end` ends with the run. With several optimizers the result is a dict of
+    lists by name: one for each, or those that a dict of lists names.
+    """
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        return _for_each(cfg, optim_wrapper, epoch_length, max_epochs, max_iters)
+    entries = cfg if isinstance(cfg, list | tuple) else [cfg] if cfg is not None else []
+    return [
+        _scheduler(entry, optim_wrapper, epoch_length, max_epochs, max_iters) for entry in entries
+    ]
+
+
+def _for_each(cfg: Any, wrappers: OptimWrapperDict, *run: Any) -> dict[str, list[Any]]:
+    named = isinstance(cfg, dict) and "type" not in cfg
+    if named and (missing := [name for name in wrappers if name not in cfg]):
+        raise KeyError(f"param_scheduler has no schedulers for the optimizer {missing[0]!r}")
+    length, epochs, iters = run
+    return {
+        name: build_param_scheduler(
+            cfg[name] if named else cfg,
+            wrapper,
+            epoch_length=length,
+            max_epochs=epochs,
+            max_iters=iters,
+        )
+        for name, wrapper in wrappers.items()
+    }
+
+
+def _scheduler(
+    entry: Any, optim_wrapper: Any, length: int | None, epochs: int | None, iters: int | None
+) -> Any:
+    if not isinstance(entry, dict):
+        if hasattr(entry, "step") and hasattr(entry, "by_epoch"):
+            return entry
+        raise TypeError(f"a param_scheduler entry must be a dict, got {entry!r}")
+    options = dict(entry)
+    by_epoch = options.get("by_epoch", True)
+    end = epochs if by_epoch else iters
+    if end is not None:
+        options.setdefault("end", end)
+    options = converted(options, length)
+    return PARAM_SCHEDULERS.build(options, optimizer=optim_wrapper)
+
+
+def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]:
+    """An entry with `convert_to_iter_based` and `epoch_length` worked in."""
+    options = dict(entry)
+    length = options.pop("epoch_length", epoch_length)
+    if not options.pop("convert_to_iter_based", False):
+        return options
+    if not options.get("by_epoch", True):
+        raise ValueError(
+            f"{options.get('type')}: convert_to_iter_based is for schedules counted in epochs, "
+            "but by_epoch is False"
+        )
+    return in_iterations(options, length) | {"by_epoch": False}

@@ -1,0 +1,71 @@
+"""Optimizers by name: which class, its defaults, and whether a fused kernel is chosen."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from loopwright.registry import OPTIMIZERS
+from loopwright.registry.build import resolve
+
+_CHOICES = ("fused", "foreach", "capturable", "differentiable")
+_FUSED_ON_CPU = ("Adam", "AdamW", "SGD", "Adagrad")
+
+
+def optimizer_class(cfg: dict[str, Any]) -> Any:
+    """The class that a config's `type` means."""
+    if "type" not in cfg:
+        raise ValueError(f"optimizer needs `type`, got only {', '.join(cfg) or 'nothing'}")
+    return resolve(cfg["type"], OPTIMIZERS, cfg)
+
+
+def optimizer_defaults(cfg: dict[str, Any]) -> dict[str, Any]:
+    """What a group gets where nothing is said: the class's defaults, and the config's values."""
+    given = {k: v for k, v in cfg.items() if k not in ("type", "_scope_", "params")}
+    return _signature_defaults(optimizer_class(cfg)) | given
+
+
+@cache
+def _signature_defaults(kind: Any) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def build_optimizer(cfg: dict[str, Any], groups: Sequence[dict[str, Any]]) -> Optimizer:
+    """The optimizer over the groups; a fused kernel where there is one and the config is silent."""
+    kind = optimizer_class(cfg)
+    params = [p for group in groups for p in group["params"]]
+    chosen = {} if any(key in cfg for key in _CHOICES) else fastest(kind, params)
+    optimizer: Optimizer = OPTIMIZERS.build({**cfg, **chosen}, params=list(groups))
+    return optimizer
+
+
+def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:
+    """The switch that makes an optimizer of `torch.optim` fastest on these parameters.
+
+    Fused where its kernel exists for the device and dtypes, else nothing: torch itself takes
+    foreach on the devices where it helps.
+
+    >>> fastest(torch.optim.AdamW, [torch.zeros(2)])
+    {'fused': True}
+    >>> fastest(torch.optim.Rprop, [torch.zeros(2)])
+    {}
+    """
+    own = getattr(kind, "__module__", "").startswith("torch.optim")
+    if not own or "fused" not in _signature_defaults(kind) or not params:
+        return {}
+    devices = {p.device.type for p in params}
+    if not all(torch.is_floating_point(p) and not p.is_sparse for p in params):
+        return {}
+    if devices == {"cpu"}:
+        return {"fused": True} if kind.__name__ in _FUSED_ON_CPU else {}
+    return {"fused": True} if devices <= {"cuda", "xpu", "mps"} else {}

@@ -1,0 +1,197 @@
+"""The name table: MMEngine's param scheduler classes for lr, momentum and any other entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.optim import kinds
+from loopwright.optim.param_scheduler import (
+    KindScheduler,
+    LRSchedulerMixin,
+    MomentumSchedulerMixin,
+    ParamScheduler,
+    WeightDecaySchedulerMixin,
+)
+from loopwright.registry import PARAM_SCHEDULERS
+
+_ParamScheduler = ParamScheduler
+"""The name under which MMEngine's base class is subclassed downstream."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class ConstantParamScheduler(KindScheduler):
+    """Times `factor` from `begin`, restored in the last step before `end`."""
+
+    make = staticmethod(kinds.constant)
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineAnnealingParamScheduler(KindScheduler):
+    """A half cosine of `T_max` steps (default: the range) to `eta_min` or `eta_min_ratio`."""
+
+    make = staticmethod(kinds.cosine)
+    T_max: float
+
+    def make_schedule(self) -> Any:
+        """The cosine; `T_max` becomes the number it stands for."""
+        schedule = super().make_schedule()
+        self.T_max = schedule.period
+        return schedule
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineRestartParamScheduler(KindScheduler):
+    """A cosine in each of `periods`, from `restart_weights` times the base value."""
+
+    make = staticmethod(kinds.cosine_restart)
+
+
+@PARAM_SCHEDULERS.register_module()
+class ExponentialParamScheduler(KindScheduler):
+    """Times `gamma` at every step."""
+
+    make = staticmethod(kinds.exponential)
+
+
+@PARAM_SCHEDULERS.register_module()
+class LinearParamScheduler(KindScheduler):
+    """From `start_factor` to `end_factor` times the value over the range."""
+
+    make = staticmethod(kinds.linear)
+
+
+@PARAM_SCHEDULERS.register_module()
+class MultiStepParamScheduler(KindScheduler):
+    """Times `gamma` at each of `milestones`, counted from `begin`."""
+
+    make = staticmethod(kinds.multi_step)
+
+
+@PARAM_SCHEDULERS.register_module()
+class PolyParamScheduler(KindScheduler):
+    """A polynomial of `power` down to `eta_min` over the range."""
+
+    make = staticmethod(kinds.poly)
+
+
+@PARAM_SCHEDULERS.register_module()
+class QuadraticWarmupParamScheduler(KindScheduler):
+    """Up from 0 to the base as the square of the step."""
+
+    make = staticmethod(kinds.quadratic_warmup)
+
+
+@PARAM_SCHEDULERS.register_module()
+class StepParamScheduler(KindScheduler):
+    """Times `gamma` every `step_size` steps, counted from `begin`."""
+
+    make = staticmethod(kinds.step)
+
+
+@PARAM_SCHEDULERS.register_module()
+class ConstantLR(LRSchedulerMixin, ConstantParamScheduler):
+    """`ConstantParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineAnnealingLR(LRSchedulerMixin, CosineAnnealingParamScheduler):
+    """`CosineAnnealingParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineRestartLR(LRSchedulerMixin, CosineRestartParamScheduler):
+    """`CosineRestartParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class ExponentialLR(LRSchedulerMixin, ExponentialParamScheduler):
+    """`ExponentialParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class LinearLR(LRSchedulerMixin, LinearParamScheduler):
+    """`LinearParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class MultiStepLR(LRSchedulerMixin, MultiStepParamScheduler):
+    """`MultiStepParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class PolyLR(LRSchedulerMixin, PolyParamScheduler):
+    """`PolyParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class QuadraticWarmupLR(LRSchedulerMixin, QuadraticWarmupParamScheduler):
+    """`QuadraticWarmupParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class StepLR(LRSchedulerMixin, StepParamScheduler):
+    """`StepParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class LinearLrInterval(LRSchedulerMixin, KindScheduler):
+    """`LinearLR` that moves every `interval` steps (MMagic's)."""
+
+    make = staticmethod(kinds.linear_interval)
+
+
+@PARAM_SCHEDULERS.register_module()
+class PolyLRRatio(LRSchedulerMixin, KindScheduler):
+    """`PolyLR` whose floor may be a ratio of each group's base (MMSegmentation's)."""
+
+    make = staticmethod(kinds.poly_ratio)
+
+
+@PARAM_SCHEDULERS.register_module()
+class ConstantMomentum(MomentumSchedulerMixin, ConstantParamScheduler):
+    """`ConstantParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineAnnealingMomentum(MomentumSchedulerMixin, CosineAnnealingParamScheduler):
+    """`CosineAnnealingParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineRestartMomentum(MomentumSchedulerMixin, CosineRestartParamScheduler):
+    """`CosineRestartParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class ExponentialMomentum(MomentumSchedulerMixin, ExponentialParamScheduler):
+    """`ExponentialParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class LinearMomentum(MomentumSchedulerMixin, LinearParamScheduler):
+    """`LinearParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class MultiStepMomentum(MomentumSchedulerMixin, MultiStepParamScheduler):
+    """`MultiStepParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class PolyMomentum(MomentumSchedulerMixin, PolyParamScheduler):
+    """`PolyParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class QuadraticWarmupMomentum(MomentumSchedulerMixin, QuadraticWarmupParamScheduler):
+    """`QuadraticWarmupParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class StepMomentum(MomentumSchedulerMixin, StepParamScheduler):
+    """`StepParamScheduler` of the momentum."""
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineAnnealingWeightDecay(WeightDecaySchedulerMixin, CosineAnnealingParamScheduler):
+    """`CosineAnnealingParamScheduler` of the weight decay (MMPretrain's)."""
