@@ -1,0 +1,86 @@
+"""How long the repair of a million boxes takes: arrays alone, and the whole `data check` of a file.
+
+    python benchmarks/boxes.py [--boxes 1000000]
+
+The file is a COCO json of that many boxes over 100 thousand images, one box in fifty bad.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from loopwright.vision.boxes import Policy, repair
+
+
+def made(count: int, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes in images of 640 x 480, one in fifty reversed, over the border or outside."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, (500, 380), (count, 2)).round(1)
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 100, (count, 2)).round(1)], 1)
+    bad = rng.permutation(count)[: count // 50]
+    third = len(bad) // 3
+    boxes[bad[:third]] = boxes[bad[:third]][:, [2, 1, 0, 3]]
+    boxes[bad[third : 2 * third], 0] = -5
+    boxes[bad[2 * third :]] += 10_000
+    return boxes, rng.integers(0, 80, count), np.sort(rng.integers(0, images, count))
+
+
+def coco(boxes: np.ndarray, labels: np.ndarray, image: np.ndarray, images: int) -> dict:
+    rows = zip(boxes.tolist(), labels.tolist(), image.tolist())
+    return {
+        "images": [
+            {"id": i, "file_name": f"{i:06}.jpg", "width": 640, "height": 480}
+            for i in range(images)
+        ],
+        "categories": [{"id": c, "name": f"class {c}"} for c in range(80)],
+        "annotations": [
+            {
+                "id": n,
+                "image_id": i,
+                "category_id": c,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": abs((x2 - x1) * (y2 - y1)),
+                "iscrowd": 0,
+            }
+            for n, ((x1, y1, x2, y2), c, i) in enumerate(rows)
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--boxes", type=int, default=1_000_000)
+    count = parser.parse_args().boxes
+    images = max(count // 10, 1)
+    boxes, labels, image = made(count, images)
+    policy = Policy(budget=None)
+    start = time.perf_counter()
+    done = repair(boxes, (640, 480), policy, labels=labels, image=image)
+    print(f"repair of {count} boxes in arrays: {time.perf_counter() - start:.2f} s")
+    print(done.findings.table())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.json")
+        path.write_text(json.dumps(coco(boxes, labels, image, images)))
+        time_file(path)
+
+
+def time_file(path: Path) -> None:
+    from loopwright.vision.annotations import audit, read
+
+    start = time.perf_counter()
+    json.loads(path.read_bytes())
+    print(f"json alone ({path.stat().st_size / 1e6:.0f} MB): {time.perf_counter() - start:.2f} s")
+    start = time.perf_counter()
+    found = audit(read(path), Policy(budget=None, suspicion="warn"))
+    print(f"read and audit of that file: {time.perf_counter() - start:.2f} s")
+    print(found.table())
+
+
+if __name__ == "__main__":
+    main()

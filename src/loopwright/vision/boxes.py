@@ -1,0 +1,334 @@
+"""Bad boxes found, repaired, clipped, dropped and counted: pure functions over arrays.
+
+One fixed order: finite, corners, how much lies outside, clip, size, duplicates, area and mask.
+A box that is dropped for one cause is not looked at for the next, so drops add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "not_finite": ("drop", "error"),
+    "reversed": ("repair", "drop", "ignore", "error"),
+    "outside": ("drop", "error"),
+    "partly_outside": ("clip", "drop", "ignore", "keep", "error"),
+    "empty": ("drop", "error"),
+    "too_small": ("drop", "ignore", "keep", "error"),
+    "duplicate": ("drop", "ignore", "keep", "error"),
+    "mask": ("keep", "repair", "drop", "ignore", "error"),
+    "area": ("repair", "keep", "error"),
+}
+CAUSES = tuple(ACTIONS)
+MEANING = {
+    "not_finite": "a coordinate is NaN or infinite",
+    "reversed": "a minimum is larger than its maximum",
+    "outside": "nothing, or too little, of the box is inside the image",
+    "partly_outside": "a part of the box is outside the image",
+    "empty": "no width or no height",
+    "too_small": "narrower or lower than min_size",
+    "duplicate": "the same box and class as an earlier one of the image",
+    "mask": "box and mask overlap by less than half",
+    "area": "the stored area cannot be that of the box or mask",
+}
+
+
+class AnnotationError(ValueError):
+    """Annotations that the policy does not let pass."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do about each cause, and from where it is one.
+
+    ``repair`` puts right, ``clip`` cuts at the border, ``drop`` leaves the object out, ``ignore``
+    keeps it as a region that neither trains nor counts, ``keep`` only counts it, ``error`` stops.
+    ``min_size`` is in pixels after clipping; under ``min_visible`` (a share of the box's area) it
+    counts as outside; ``tolerance`` pixels over the border are no finding. ``budget`` is the
+    largest share of boxes that may be dropped, ``suspicion`` what to do when the format looks
+    wrong ('error', 'warn' or 'keep').
+    """
+
+    not_finite: str = "drop"
+    reversed: str = "repair"
+    outside: str = "drop"
+    partly_outside: str = "clip"
+    empty: str = "drop"
+    too_small: str = "drop"
+    duplicate: str = "drop"
+    mask: str = "keep"
+    area: str = "repair"
+    min_size: float = 1.0
+    min_visible: float = 0.0
+    tolerance: float = 0.01
+    budget: float | None = 0.01
+    suspicion: str = "error"
+
+    def __post_init__(self) -> None:
+        for cause, actions in ACTIONS.items():
+            _one_of(cause, getattr(self, cause), actions)
+        _one_of("suspicion", self.suspicion, ("error", "warn", "keep"))
+        if self.budget is not None and not 0 <= self.budget <= 1:
+            raise ValueError(f"budget must be a share from 0 to 1 or None, got {self.budget}")
+
+
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"policy {name} must be one of {', '.join(known)}; got {value!r}")
+
+
+def policy_of(given: Mapping[str, Any] | Policy | None) -> Policy:
+    """A policy from a config dict. Raises ValueError for an unknown cause, with the nearest one.
+
+    >>> policy_of({"reversed": "drop"}).reversed
+    'drop'
+    """
+    if isinstance(given, Policy):
+        return given
+    known = [field.name for field in fields(Policy)]
+    for key in given or {}:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ValueError(f"policy has no {key!r}; {hint}")
+    return Policy(**dict(given or {}))
+
+
+def strict(policy: Policy) -> Policy:
+    """The policy with every cause an error."""
+    errors: dict[str, Any] = dict.fromkeys(CAUSES, "error")
+    return replace(policy, **errors, suspicion="error")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found in ``total`` boxes: the rows of each cause, and what was done about it."""
+
+    total: int
+    rows: Mapping[str, Rows]
+    actions: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return any(len(rows) for rows in self.rows.values())
+
+    def counts(self) -> dict[str, int]:
+        """How many boxes each cause has, without causes that have none."""
+        return {cause: len(rows) for cause, rows in self.rows.items() if len(rows)}
+
+    def table(self) -> dict[str, dict[str, int]]:
+        """Cause to action to count."""
+        return {cause: {self.actions[cause]: n} for cause, n in self.counts().items()}
+
+    @property
+    def dropped(self) -> int:
+        return sum(n for cause, n in self.counts().items() if self.actions[cause] == "drop")
+
+    @property
+    def share_dropped(self) -> float:
+        return self.dropped / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Boxes (m, 4) that are left, in order; which rows they were; what to ignore; their area."""
+
+    boxes: Floats
+    index: Rows
+    findings: Findings
+    ignore: Bools
+    area: Floats
+
+
+class _Sieve:
+    """The state of one pass: which boxes are left, which are ignored, what was found."""
+
+    def __init__(self, count: int, policy: Policy) -> None:
+        self.policy = policy
+        self.alive = np.ones(count, bool)
+        self.ignore = np.zeros(count, bool)
+        self.rows: dict[str, Rows] = {}
+
+    def found(self, cause: str, bad: Bools) -> Bools:
+        """Note a cause; gives the bad boxes that stay."""
+        bad = bad & self.alive
+        self.rows[cause] = np.flatnonzero(bad)
+        action = getattr(self.policy, cause)
+        if action in ("drop", "error"):
+            self.alive &= ~bad
+        if action == "ignore":
+            self.ignore |= bad
+        return bad & self.alive
+
+
+def repair(
+    boxes: ArrayLike,
+    size: ArrayLike,
+    policy: Policy | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    image: ArrayLike | None = None,
+    area: ArrayLike | None = None,
+    extent: ArrayLike | None = None,
+) -> Repaired:
+    """Repair xyxy boxes (n, 4) of an image of ``size`` (width, height), or one size a box (n, 2).
+
+    ``labels`` (n,) and ``image`` (n,) say which boxes can be duplicates of each other; ``area``
+    (n,), NaN where not known, and ``extent`` (n, 4), the masks' frames, NaN where there is no
+    mask, are compared with the boxes that come out. Raises AnnotationError where the policy says
+    error, naming the first boxes. Doing it twice changes nothing.
+
+    >>> done = repair([[30, 40, 10, 20], [-5, -5, 20, 20], [200, 0, 210, 9]], (100, 100))
+    >>> done.boxes.tolist(), done.index.tolist()
+    ([[10.0, 20.0, 30.0, 40.0], [0.0, 0.0, 20.0, 20.0]], [0, 1])
+    >>> done.findings.table()
+    {'reversed': {'repair': 1}, 'outside': {'drop': 1}, 'partly_outside': {'clip': 1}}
+    """
+    policy = policy or Policy()
+    raw = np.asarray(boxes, np.float64).reshape(-1, 4)
+    far = np.broadcast_to(np.asarray(size, np.float64), (len(raw), 2))
+    sieve = _Sieve(len(raw), policy)
+    put = _corners(raw, sieve)
+    put = _inside(put, far, sieve)
+    _sizes(put, sieve)
+    sieve.found("duplicate", _repeated(put, sieve.alive, labels, image))
+    put = _masks(put, far, extent, sieve)
+    areas = _areas(put, raw, area, extent, sieve)
+    findings = Findings(len(raw), sieve.rows, {c: getattr(policy, c) for c in CAUSES})
+    _raise_errors(findings, raw)
+    index = np.flatnonzero(sieve.alive)
+    return Repaired(put[index], index, findings, sieve.ignore[index], areas[index])
+
+
+def _corners(raw: Floats, sieve: _Sieve) -> Floats:
+    finite = ~_any(~np.isfinite(raw))
+    sieve.found("not_finite", ~finite)
+    first, second = raw[:, :2], raw[:, 2:]
+    with np.errstate(invalid="ignore"):
+        sieve.found("reversed", _any(first > second))
+    put = np.concatenate([np.minimum(first, second), np.maximum(first, second)], 1)
+    put[~finite] = 0
+    return put + 0.0  # -0.0 and 0.0 are one coordinate
+
+
+def _inside(put: Floats, far: Floats, sieve: _Sieve) -> Floats:
+    """Measure what lies outside, then clip."""
+    clipped = np.concatenate([np.clip(put[:, :2], 0, far), np.clip(put[:, 2:], 0, far)], 1)
+    with np.errstate(over="ignore"):
+        whole, left = _area(put), _area(clipped)
+    gone: Bools = ((put[:, 2:] <= 0) | (put[:, :2] >= far)).any(1) & (clipped != put).any(1)
+    gone = gone | (put[:, :2] >= far).any(1)
+    if sieve.policy.min_visible > 0:
+        gone = gone | ((whole > 0) & (left < sieve.policy.min_visible * whole))
+    sieve.found("outside", gone)
+    over: Bools = np.abs(clipped - put).max(1, initial=0) > sieve.policy.tolerance
+    partly = sieve.found("partly_outside", over)
+    if sieve.policy.partly_outside == "keep":
+        return np.where(partly[:, None], put, clipped)
+    return clipped
+
+
+def _any(table: Bools) -> Bools:
+    return np.asarray(table.any(axis=1))
+
+
+def _area(boxes: Floats) -> Floats:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _sizes(put: Floats, sieve: _Sieve) -> None:
+    smaller: Floats = (put[:, 2:] - put[:, :2]).min(1, initial=np.inf)
+    sieve.found("empty", smaller <= 0)
+    sieve.found("too_small", smaller < sieve.policy.min_size - 1e-9)
+
+
+def _repeated(put: Floats, alive: Bools, labels: Any, image: Any) -> Bools:
+    """Which boxes are there already, of the same image and label; found by a hash of the row."""
+    rows = np.flatnonzero(alive)
+    columns = [put[rows, i] for i in range(4)]
+    columns += [np.asarray(c)[rows].astype(np.float64) for c in (labels, image) if c is not None]
+    hashed = np.zeros(len(rows), np.uint64)
+    for column in columns:
+        hashed = (hashed ^ np.ascontiguousarray(column).view(np.uint64)) * np.uint64(
+            0x9E3779B97F4A7C15
+        )
+        hashed ^= hashed >> np.uint64(29)
+    _, first, which = np.unique(hashed, return_index=True, return_inverse=True)
+    earlier = first[which.reshape(-1)]
+    same = earlier < np.arange(len(rows))
+    for column in columns:
+        same &= column == column[earlier]
+    repeated = np.zeros(len(put), bool)
+    repeated[rows[same]] = True
+    return repeated
+
+
+def _masks(put: Floats, far: Floats, extent: Any, sieve: _Sieve) -> Floats:
+    """Compare boxes with the frames of their masks; where told to, take the frame."""
+    if extent is None:
+        return put
+    frame = np.asarray(extent, np.float64).reshape(-1, 4)
+    there = np.isfinite(frame).all(1)
+    frame = np.where(there[:, None], frame, put)
+    frame = np.concatenate([np.clip(frame[:, :2], 0, far), np.clip(frame[:, 2:], 0, far)], 1)
+    there &= (frame[:, 2:] > frame[:, :2]).all(1)
+    bad = sieve.found("mask", there & (overlap(put, frame) < 0.5))
+    return np.where(bad[:, None], frame, put) if sieve.policy.mask == "repair" else put
+
+
+def overlap(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of boxes, row by row; 0 where both are empty."""
+    corner = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    inter = corner.clip(0).prod(1)
+    union = _area(a) + _area(b) - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def _areas(put: Floats, raw: Floats, area: Any, extent: Any, sieve: _Sieve) -> Floats:
+    """The stored areas where they can be right, else those of the boxes.
+
+    A box that moved and has no mask takes its own area without a finding of its own.
+    """
+    own = _area(put)
+    if area is None:
+        return own
+    stored = np.asarray(area, np.float64)
+    masked = ~_any(np.isnan(np.asarray(extent, np.float64))) if extent is not None else False
+    moved = _any(put != raw) & ~np.asarray(masked)
+    given = ~np.isnan(stored)
+    with np.errstate(invalid="ignore"):
+        wrong = given & ~moved & ~((stored > 0) & (stored <= own * 1.02 + 1))
+    wrong = sieve.found("area", wrong)
+    return np.where((wrong & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
+
+
+def _raise_errors(findings: Findings, raw: Floats) -> None:
+    said = []
+    for cause, rows in findings.rows.items():
+        if findings.actions[cause] == "error" and len(rows):
+            shown = "; ".join(f"{row}: {raw[row].tolist()}" for row in rows[:3].tolist())
+            said.append(f"{len(rows)} boxes are {cause} ({MEANING[cause]}), first: {shown}")
+    if said:
+        raise AnnotationError(". ".join(said))
+
+
+def check_budget(findings: Findings, policy: Policy) -> None:
+    """Raises AnnotationError where more boxes were dropped than the policy's budget allows."""
+    if policy.budget is None or findings.share_dropped <= policy.budget:
+        return
+    causes = {c: n for c, n in findings.counts().items() if findings.actions[c] == "drop"}
+    raise AnnotationError(
+        f"{findings.dropped} of {findings.total} boxes would be dropped "
+        f"({100 * findings.share_dropped:.2f} %), more than the budget of "
+        f"{100 * policy.budget:g} %: {', '.join(f'{n} {c}' for c, n in causes.items())}. Look at "
+        "them, or raise the budget"
+    )
