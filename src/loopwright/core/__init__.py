@@ -1,6 +1,6 @@
 """The engine's floor: where a run is, the moments it has, and what one iteration is."""
 
-from loopwright.core.cadence import every, interval_at, val_due
+from loopwright.core.cadence import every, interval_at, next_val, val_due
 from loopwright.core.evaluate import EvalLoop
 from loopwright.core.loop import TrainLoop
 from loopwright.core.points import POINTS, Priority, get_priority
@@ -19,5 +19,6 @@ __all__ = [
     "every",
     "get_priority",
     "interval_at",
+    "next_val",
     "val_due",
 ]

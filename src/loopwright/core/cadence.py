@@ -41,3 +41,17 @@ def val_due(done: int, *, interval: int, begin: int = 1, last: int | None = None
     [3, 6, 7]
     """
     return done >= begin and ((interval > 0 and done % interval == 0) or done == last)
+
+
+def next_val(
+    done: int, last: int, interval: int, *, begin: int = 1, dynamic: Sequence[tuple[int, int]] = ()
+) -> int:
+    """The count after ``done`` at which the next validation is due (``last`` at the latest).
+
+    >>> next_val(0, 12, 5), next_val(0, 12, 5, dynamic=[(6, 2)])
+    (5, 6)
+    """
+    for count in range(done + 1, last):
+        if val_due(count, interval=interval_at(count, interval, dynamic), begin=begin, last=last):
+            return count
+    return last

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from loopwright.core.requests import Requests
 from loopwright.core.table import HookTable
 
 
 class EvalLoop:
     """Runs validation (``mode='val'``) or test (``'test'``) batches through ``step``.
 
-    ``collect`` receives (batch, outputs) before the hooks do.
+    ``collect`` receives (batch, outputs) before the hooks do. A halt that is asked for ends it.
     """
 
     def __init__(
@@ -20,19 +21,27 @@ class EvalLoop:
         collect: Callable[[Any, Any], None],
         hooks: HookTable,
         mode: Literal["val", "test"],
+        requests: Requests,
     ) -> None:
         self.step = step
         self.collect = collect
         self.hooks = hooks
         self.mode = mode
+        self.requests = requests
 
     def run_batches(self, batches: Iterable[Any]) -> int:
         """Evaluate every batch and return how many there were."""
         count = 0
         for batch_idx, batch in enumerate(batches):
-            self.run_iter(batch_idx, batch)
+            if self.requests.halting is not None:
+                break
+            self.iterate(batch_idx, batch)
             count += 1
         return count
+
+    def iterate(self, batch_idx: int, data_batch: Any) -> None:
+        """What is done with a batch; a face puts its users' own step here."""
+        self.run_iter(batch_idx, data_batch)
 
     def run_iter(self, batch_idx: int, data_batch: Any) -> None:
         """One evaluation step with a batch in hand."""

@@ -18,7 +18,12 @@ class TrainLoop:
     """Runs iterations; it builds nothing and knows neither model nor optimizer.
 
     ``step`` is called with a batch and returns what ``after_train_iter`` shows to the hooks.
+    ``prompt`` grants a wish to stop at the end of the iteration instead of leaving it to the face.
+    ``whole`` says whether the state is that between two iterations; an error may leave it False.
     """
+
+    prompt = False
+    whole = True
 
     def __init__(
         self, step: Step, hooks: HookTable, progress: Progress, requests: Requests
@@ -30,28 +35,40 @@ class TrainLoop:
 
     def run_iters(self, batches: Iterator[Any], until: int | None = None) -> None:
         """Run until ``until`` iterations are finished, the batches end, or a halt is asked for."""
-        hooks, progress, requests = self.hooks, self.progress, self.requests
+        progress, requests = self.progress, self.requests
         while (until is None or progress.iter < until) and requests.halting is None:
-            if hooks["before_step"]:
-                hooks.say("before_step")
+            if self.prompt and requests.stopping is not None:
+                return
+            self.hooks.say("before_step")
             batch = next(batches, _END)
             if batch is _END:
                 return
-            self.run_iter(progress.batch, batch)
+            batch_idx = progress.batch
+            self.iterate(batch_idx, batch)
+            progress.batch = batch_idx + 1
+            if requests.saving is not None:
+                self.on_save()
+
+    def iterate(self, batch_idx: int, data_batch: Any) -> None:
+        """What is done with a batch; a face puts its users' own iteration here."""
+        self.run_iter(batch_idx, data_batch)
+
+    def on_save(self) -> None:
+        """What is done at the end of an iteration in which a checkpoint was asked for."""
 
     def run_iter(self, batch_idx: int, data_batch: Any) -> None:
         """One iteration with a batch in hand, counted at its end."""
         hooks, progress = self.hooks, self.progress
         try:
-            for call in hooks["before_train_iter"]:
-                call(batch_idx=batch_idx, data_batch=data_batch)
+            hooks.say("before_train_iter", batch_idx=batch_idx, data_batch=data_batch)
             outputs = self.step(data_batch)
-            for call in hooks["after_train_iter"]:
-                call(batch_idx=batch_idx, data_batch=data_batch, outputs=outputs)
-            if hooks["after_step"]:
-                hooks.say("after_step")
+            self.whole = False
+            hooks.say(
+                "after_train_iter", batch_idx=batch_idx, data_batch=data_batch, outputs=outputs
+            )
+            hooks.say("after_step")
         except Exception as error:
             error.add_note(f"in iteration {progress.iter} (0-based), epoch {progress.epoch}")
             raise
         progress.iter += 1
-        progress.batch = batch_idx + 1
+        self.whole = True

@@ -12,18 +12,24 @@ class Progress:
     ``iter`` is the index of the iteration being run, which equals the number of finished ones;
     inside ``after_train_iter`` it is still the index of the iteration that just ended.
     ``batch`` is the index of the next batch inside the epoch, so that a run resumes in mid-epoch.
+    ``validated`` is the count (of epochs or iterations) at the last finished validation.
     ``None`` as a limit means that there is none.
     """
 
     iter: int = 0
     epoch: int = 0
     batch: int = 0
+    validated: int = 0
     max_iters: int | None = None
     max_epochs: int | None = None
 
     def state_dict(self) -> dict[str, int]:
         """The counters; the limits belong to the config."""
-        return {"iter": self.iter, "epoch": self.epoch, "batch": self.batch}
+        return {name: getattr(self, name) for name in _COUNTERS}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.iter, self.epoch, self.batch = state["iter"], state["epoch"], state["batch"]
+        for name in _COUNTERS:
+            setattr(self, name, int(state[name]))
+
+
+_COUNTERS = ("iter", "epoch", "batch", "validated")

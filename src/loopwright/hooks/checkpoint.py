@@ -54,7 +54,9 @@ class CheckpointHook(Hook):
         self.save_begin = save_begin
         self.filename_tmpl = filename_tmpl or DEFAULT_TMPL[by_epoch]
         self.backend_args = backend_args
-        self.published_keys = [published_keys] if isinstance(published_keys, str) else published_keys
+        self.published_keys = (
+            [published_keys] if isinstance(published_keys, str) else published_keys
+        )
         self.async_save = async_save
         self.keep_ckpt_ids: list[str] = []
         self.best_scores: dict[str, float] = {}
@@ -197,4 +199,6 @@ def _find_metric(key: str, metrics: dict[str, float]) -> str:
     ends = [name for name in metrics if name.rpartition("/")[2] == key]
     if len(ends) == 1:
         return ends[0]
-    raise KeyError(f"save_best names {key!r}, but validation gave {', '.join(metrics) or 'nothing'}")
+    raise KeyError(
+        f"save_best names {key!r}, but validation gave {', '.join(metrics) or 'nothing'}"
+    )

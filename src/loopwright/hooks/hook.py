@@ -58,9 +58,7 @@ class Hook:
         self._after_epoch(runner, mode="test")
 
     # -- iterations ------------------------------------------------------------------------
-    def before_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: DataBatch = None
-    ) -> None:
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: DataBatch = None) -> None:
         self._before_iter(runner, batch_idx=batch_idx, data_batch=data_batch, mode="train")
 
     def before_val_iter(self, runner: Any, batch_idx: int, data_batch: DataBatch = None) -> None:

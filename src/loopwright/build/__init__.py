@@ -1,0 +1,1 @@
+"""From a checked config to parts, in one place and one order."""

@@ -1,0 +1,69 @@
+"""Which hooks a run has: the defaults, what the config changes of them, and the user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.build.spec import check_section
+from loopwright.config import ConfigError
+from loopwright.core import get_priority
+from loopwright.hooks import Hook
+from loopwright.registry import HOOKS
+
+DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
+    "runtime_info": {"type": "RuntimeInfoHook"},
+    "timer": {"type": "IterTimerHook"},
+    "sampler_seed": {"type": "DistSamplerSeedHook"},
+    "logger": {"type": "LoggerHook"},
+    "param_scheduler": {"type": "ParamSchedulerHook"},
+    "checkpoint": {"type": "CheckpointHook", "interval": 1},
+}
+KNOWN = (*DEFAULT_HOOKS, "visualization", "early_stopping", "ema", "faults")
+
+
+def hook_configs(default: dict[str, Any] | None, custom: list[Any] | None) -> list[tuple[str, Any]]:
+    """Every hook to add as (where it was said, config or object), in order of registration.
+
+    ``default`` replaces defaults by name; None there removes one.
+    """
+    chosen: dict[str, Any] = {**DEFAULT_HOOKS}
+    for name, cfg in (default or {}).items():
+        chosen[name] = cfg
+        if name not in KNOWN:
+            _refuse_misspelt(name, default or {})
+    said = [(f"default_hooks.{name}", cfg) for name, cfg in chosen.items() if cfg is not None]
+    return said + [(f"custom_hooks.{i}", cfg) for i, cfg in enumerate(custom or ())]
+
+
+def _refuse_misspelt(name: str, section: dict[str, Any]) -> None:
+    from difflib import get_close_matches
+
+    if get_close_matches(name, KNOWN, n=1, cutoff=0.8):
+        check_section("default_hooks", {name: section[name]}, KNOWN)
+
+
+def build_hook(cfg: Any, where: str = "custom_hooks") -> tuple[Any, int]:
+    """A hook and the number that orders it; ``priority`` in the config wins over the class's.
+
+    Raises ConfigError for something that is no hook, ValueError for an unknown priority.
+    """
+    if not isinstance(cfg, dict):
+        return cfg, get_priority(getattr(cfg, "priority", "NORMAL"))
+    arguments = {key: value for key, value in cfg.items() if key != "priority"}
+    hook = HOOKS.build(_like(cfg, arguments))
+    if not isinstance(hook, Hook) and not hasattr(hook, "before_train"):
+        raise ConfigError(f"{where}: {type(hook).__name__} is not a hook; derive it from Hook")
+    said = cfg.get("priority", getattr(hook, "priority", "NORMAL"))
+    try:
+        return hook, get_priority(said)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{where}: {error}") from None
+
+
+def _like(cfg: Any, arguments: dict[str, Any]) -> Any:
+    """``arguments`` as a copy of ``cfg`` that still knows where its keys were written."""
+    if "priority" not in cfg:
+        return cfg
+    copied = cfg.copy()
+    copied.pop("priority")
+    return copied if set(copied) == set(arguments) else arguments

@@ -1,0 +1,50 @@
+"""Importing the modules that a config names in ``custom_imports``: the user's own code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from loopwright.build.spec import check_section
+from loopwright.config import ConfigError
+from loopwright.registry import allow_packages
+
+
+def import_custom(cfg: dict[str, Any], filename: str | None = None) -> list[str]:
+    """Import what ``custom_imports`` lists; modules beside the config are found first.
+
+    Returns the names imported. Raises ConfigError for one that is not there (unless
+    ``allow_failed_imports``), naming the folders looked in; other errors of the user's module go
+    on as they are.
+    """
+    section = cfg.get("custom_imports")
+    if not section:
+        return []
+    check_section("custom_imports", section, ("imports", "allow_failed_imports"))
+    names = section.get("imports") or []
+    names = [names] if isinstance(names, str) else list(names)
+    beside = os.path.dirname(os.path.abspath(filename)) if filename else os.getcwd()
+    for folder in (os.getcwd(), beside):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    done = [n for n in names if _import(n, beside, bool(section.get("allow_failed_imports")))]
+    allow_packages(*(name.partition(".")[0] for name in done))
+    return done
+
+
+def _import(name: str, beside: str, may_fail: bool) -> bool:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name != missing and not name.startswith(missing + "."):
+            raise
+        if may_fail:
+            return False
+        raise ConfigError(
+            f"custom_imports names {name!r}, which is neither installed nor a module in "
+            f"{beside} or {os.getcwd()}"
+        ) from None
+    return True

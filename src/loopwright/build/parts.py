@@ -1,0 +1,119 @@
+"""Building the parts of a run from its spec, each by one function, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from loopwright.build.environment import Environment
+from loopwright.build.spec import RunSpec, check_section
+from loopwright.config import ConfigError
+from loopwright.data import build_dataloader
+from loopwright.evaluation import Evaluator
+from loopwright.model import as_trainable, compile_model, wrap_model
+from loopwright.optim import auto_scale_lr, build_optim_wrapper
+from loopwright.registry import EVALUATOR, LOOPS, MODELS
+
+TRAIN_LOOPS = {True: "EpochBasedTrainLoop", False: "IterBasedTrainLoop"}
+
+
+def build_model(spec: RunSpec, env: Environment) -> nn.Module:
+    """The model with its preprocessor, trainable, on its device, and wrapped for many processes."""
+    model = spec.model
+    if isinstance(model, dict | list):
+        defaults = {}
+        if isinstance(model, dict) and spec.data_preprocessor is not None:
+            defaults = {"data_preprocessor": spec.data_preprocessor}
+        model = MODELS.build(model, **defaults)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model must be a torch.nn.Module or a config dict, got {model!r}")
+    model = as_trainable(model, loss=spec.loss)
+    if spec.sync_bn is not None and env.world_size > 1:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    model = model.to(env.device)
+    wrapper = spec.model_wrapper_cfg
+    if wrapper is None and env.world_size > 1:
+        wrapper = {
+            "type": "MMDistributedDataParallel",
+            "find_unused_parameters": spec.find_unused_parameters,
+        }
+    return wrap_model(model, wrapper, env.device) if wrapper is not None else model
+
+
+def build_loader(cfg: Any, env: Environment) -> Any:
+    """A loader from a config, from a ``torch.utils.data.DataLoader`` or from any iterable."""
+    return build_dataloader(
+        cfg,
+        seed=env.seed,
+        rank=env.rank,
+        world=env.world_size,
+        diff_rank_seed=env.diff_rank_seed,
+    )
+
+
+def build_optimization(spec: RunSpec, model: nn.Module, batch: int | None, env: Environment) -> Any:
+    """The optim wrapper, its learning rates scaled to the batch when ``auto_scale_lr`` says so."""
+    wrapper = build_optim_wrapper(model, spec.optim_wrapper)
+    scale = spec.auto_scale_lr
+    if scale:
+        check_section("auto_scale_lr", scale, ("enable", "base_batch_size"))
+    if scale and scale.get("enable"):
+        if batch is None:
+            raise ConfigError("auto_scale_lr needs a train_dataloader with a batch_size")
+        auto_scale_lr(
+            wrapper, base_batch_size=scale["base_batch_size"], batch_size=batch * env.world_size
+        )
+    return wrapper
+
+
+def build_evaluator(cfg: Any) -> Any:
+    """An evaluator from metric configs, metric objects, or itself."""
+    if isinstance(cfg, dict) and cfg.get("type") in (Evaluator, "Evaluator"):
+        return EVALUATOR.build(cfg)
+    if hasattr(cfg, "process") and hasattr(cfg, "evaluate") and not hasattr(cfg, "compute_metrics"):
+        return cfg
+    if isinstance(cfg, dict) and "metrics" in cfg and "type" in cfg:
+        return EVALUATOR.build(cfg)
+    return Evaluator(cfg)
+
+
+def build_train_loop(cfg: Any, runner: Any, loader: Any) -> Any:
+    """The training loop that ``train_cfg`` means: by ``type``, or by ``by_epoch``.
+
+    Raises ConfigError for both or neither.
+    """
+    if not isinstance(cfg, dict):
+        return cfg
+    if "type" in cfg and "by_epoch" in cfg:
+        raise ConfigError("train_cfg: give either type or by_epoch, got both")
+    if "type" not in cfg and "by_epoch" not in cfg:
+        raise ConfigError(
+            "train_cfg needs type='EpochBasedTrainLoop' (or 'IterBasedTrainLoop') or by_epoch, "
+            f"got {', '.join(cfg) or 'nothing'}"
+        )
+    kind = cfg["type"] if "type" in cfg else TRAIN_LOOPS[bool(cfg["by_epoch"])]
+    rest = {k: v for k, v in cfg.items() if k not in ("type", "by_epoch")}
+    return LOOPS.build({**rest, "type": kind, "runner": runner, "dataloader": loader})
+
+
+def build_eval_loop(cfg: Any, runner: Any, loader: Any, evaluator: Any, kind: str) -> Any:
+    """The loop that ``val_cfg`` or ``test_cfg`` means (``kind``: ValLoop or TestLoop)."""
+    if not isinstance(cfg, dict):
+        return cfg
+    return LOOPS.build(
+        {"type": kind, **cfg, "runner": runner, "dataloader": loader, "evaluator": evaluator}
+    )
+
+
+def compiled(model: nn.Module, cfg: Any, say: Callable[[str], None]) -> nn.Module:
+    """The model compiled in place, when ``compile`` asks for it."""
+    if not cfg:
+        return model
+    options = {} if cfg is True else dict(cfg)
+    if options.pop("enabled", True) is False:
+        return model
+    say(f"torch.compile with {options or 'default options'} (torch {torch.__version__})")
+    return compile_model(model, options)

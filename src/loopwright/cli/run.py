@@ -1,0 +1,106 @@
+"""What train, val and test share: options, reading the config, errors as one clear message."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from loopwright.config import Config, ConfigError, apply_overrides
+from loopwright.registry import BuildError, RefusedNameError, UnknownNameError, allow_packages
+
+EXIT_CONFIG = 2
+EXIT_FAULT = 70
+EXIT_INTERRUPTED = 130
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments and options that every running command takes."""
+    for option in reversed(
+        (
+            click.argument("config", type=click.Path(exists=True, dir_okay=False)),
+            click.argument("overrides", nargs=-1, metavar="[key=value ...]"),
+            click.option("--work-dir", help="Folder of the run; default work_dirs/<config name>."),
+            click.option(
+                "--cfg-options",
+                multiple=True,
+                metavar="key=value",
+                help="As overrides; repeatable.",
+            ),
+            click.option("--launcher", help="none, pytorch, slurm or mpi; default: found out."),
+            click.option("--allow", multiple=True, metavar="PACKAGE", help="Let it name classes."),
+            click.option("--trust-config", is_flag=True, help="Run the config file as Python."),
+            click.option("--debug", is_flag=True, help="Show tracebacks of config mistakes too."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def read(
+    config: str,
+    overrides: tuple[str, ...],
+    *,
+    work_dir: str | None,
+    cfg_options: tuple[str, ...],
+    launcher: str | None,
+    allow: tuple[str, ...],
+    trust_config: bool,
+) -> Config:
+    """The config with the command line's wishes in it, and the user's modules imported."""
+    cfg = Config.fromfile(config, trust=trust_config)
+    apply_overrides(cfg, [*overrides, *cfg_options])
+    if work_dir is not None:
+        cfg["work_dir"] = work_dir
+    elif cfg.get("work_dir") is None:
+        cfg["work_dir"] = os.path.join("work_dirs", os.path.splitext(os.path.basename(config))[0])
+    if launcher is not None:
+        cfg["launcher"] = launcher
+    allow_packages(*allow)
+    return cfg
+
+
+def start(cfg: Config, config: str) -> Any:
+    """The runner of a config, after importing the user's modules (and torch, only now)."""
+    if importlib.util.find_spec("mmengine") is None:
+        importlib.import_module("loopwright.compat").install("mmengine")
+    importlib.import_module("loopwright.build.imports").import_custom(cfg, config)
+    return importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Mistakes of the user as one message and an exit code; faults with their traceback."""
+    try:
+        yield
+    except (ConfigError, BuildError, UnknownNameError, RefusedNameError) as error:
+        if debug:
+            traceback.print_exc()
+        _say(f"error: {error}", *getattr(error, "__notes__", ()))
+        sys.exit(EXIT_CONFIG)
+    except KeyboardInterrupt as error:
+        _say(f"interrupted: {error or 'before the first checkpoint'}")
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        code = getattr(error, "exit_code", EXIT_FAULT)
+        if code == EXIT_FAULT or debug:
+            logging.getLogger("loopwright").debug("run failed", exc_info=True)
+            traceback.print_exc()
+        else:
+            _say(f"error: {error}")
+        sys.exit(code)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(line, err=True)

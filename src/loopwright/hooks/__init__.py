@@ -1,0 +1,22 @@
+"""Hooks: what is done at the moments of a run, one hook a file."""
+
+from loopwright.hooks.checkpoint import CheckpointHook
+from loopwright.hooks.hook import Hook
+from loopwright.hooks.iter_timer import IterTimerHook
+from loopwright.hooks.logger import LoggerHook
+from loopwright.hooks.param_scheduler import ParamSchedulerHook
+from loopwright.hooks.runtime_info import RuntimeInfoHook
+from loopwright.hooks.sampler_seed import DistSamplerSeedHook
+from loopwright.hooks.visualization import DetVisualizationHook, SegVisualizationHook
+
+__all__ = [
+    "CheckpointHook",
+    "DetVisualizationHook",
+    "DistSamplerSeedHook",
+    "Hook",
+    "IterTimerHook",
+    "LoggerHook",
+    "ParamSchedulerHook",
+    "RuntimeInfoHook",
+    "SegVisualizationHook",
+]

@@ -1,0 +1,34 @@
+"""Where MMEngine's dialect of hooks ends: which methods of a hook a runner calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from loopwright.hooks.hook import GENERIC, Hook
+
+
+def binder(runner: Any) -> Callable[[Any, str], Callable[..., Any] | None]:
+    """``bind(hook, point)`` for a runner: the hook's method with the runner put in, or None.
+
+    None where neither the method of the point nor the generic one it forwards to is overridden,
+    on the class or on the instance.
+    """
+
+    def bind(hook: Any, point: str) -> Callable[..., Any] | None:
+        method = getattr(hook, point, None)
+        if method is None or not (_said(hook, point) or _said(hook, GENERIC.get(point))):
+            return None
+        return partial(method, runner)
+
+    return bind
+
+
+def _said(hook: Any, name: str | None) -> bool:
+    """Whether a hook has a method of its own for a name, not the base class's empty one."""
+    if name is None:
+        return False
+    if name in vars(hook):
+        return True
+    return getattr(type(hook), name, None) is not getattr(Hook, name, None)

@@ -1,0 +1,351 @@
+"""MMEngine's loops over the core: epochs, iterations, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from loopwright.core import EvalLoop, TrainLoop, interval_at, next_val, val_due
+from loopwright.data import seed_step
+from loopwright.registry import LOOPS
+
+
+class BaseLoop:
+    """A loop over a loader, for a runner; a custom loop overrides ``run``.
+
+    Register a subclass with ``@LOOPS.register_module()`` and name it in ``train_cfg.type``.
+    """
+
+    def __init__(self, runner: Any, dataloader: Any) -> None:
+        self._runner = runner
+        self.dataloader = runner.loader_of(dataloader)
+
+    @property
+    def runner(self) -> Any:
+        return self._runner
+
+    def run(self) -> Any:
+        """Run the loop from the runner's progress to its end."""
+        raise NotImplementedError(f"{type(self).__name__} must define run()")
+
+
+class _TrainLoop(BaseLoop):
+    """What both training loops share: the core loop, the step and when to validate."""
+
+    unit: str
+
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: Any,
+        limit: int,
+        val_begin: int,
+        val_interval: int,
+        dynamic_intervals: Sequence[tuple[int, int]] | None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        _check_limit(f"max_{self.unit}s", limit)
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.dynamic_intervals = [(int(m), int(i)) for m, i in dynamic_intervals or ()]
+        self.core = TrainLoop(self.step, runner.hook_table, runner.progress, runner.requests)
+        self.core.iterate = self._iterate  # type: ignore[method-assign]
+
+    def step(self, data_batch: Any) -> Any:
+        """Train on one batch; what it draws depends on seed, iteration and rank alone."""
+        runner = self._runner
+        seed_step(runner.seed, runner.progress.iter, runner.rank)
+        wrapper = runner.optim_wrapper
+        before = wrapper.inner_count
+        try:
+            return runner.model.train_step(data_batch, optim_wrapper=wrapper)
+        except Exception:
+            self.core.whole = wrapper.inner_count == before
+            raise
+
+    def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        raise NotImplementedError
+
+    # -- MMEngine's names ------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        return int(self._runner.progress.epoch)
+
+    @property
+    def iter(self) -> int:
+        return int(self._runner.progress.iter)
+
+    @property
+    def _epoch(self) -> int:
+        return self.epoch
+
+    @_epoch.setter
+    def _epoch(self, value: int) -> None:
+        self._runner.progress.epoch = value
+
+    @property
+    def _iter(self) -> int:
+        return self.iter
+
+    @_iter.setter
+    def _iter(self, value: int) -> None:
+        self._runner.progress.iter = value
+
+    @property
+    def max_epochs(self) -> int:
+        return int(self._runner.progress.max_epochs)
+
+    @property
+    def max_iters(self) -> int:
+        return int(self._runner.progress.max_iters)
+
+    _max_epochs = max_epochs
+    _max_iters = max_iters
+
+    @property
+    def stop_training(self) -> bool:
+        return self._runner.requests.stopping is not None
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        if value:
+            self._runner.requests.stop("a hook set stop_training")
+        else:
+            self._runner.requests.stopping = None
+
+    # -- validation ------------------------------------------------------------------------
+
+    def _validate_if_due(self, done: int, last: int) -> None:
+        """Validate after ``done`` units; skipped where this very validation is behind us."""
+        runner = self._runner
+        interval = interval_at(done, self.val_interval, self.dynamic_intervals)
+        due = val_due(done, interval=interval, begin=self.val_begin, last=last)
+        if not due or runner.val_loop is None or runner.requests.halting is not None:
+            return
+        runner.val_loop.run()
+        if runner.requests.halting is None:
+            runner.progress.validated = done
+
+    def _finish(self) -> None:
+        """Say that training is over, which it is not when the run was halted to go on later."""
+        if self._runner.requests.halting is None:
+            self._runner.call_hook("after_train")
+
+    def _validate_again(self, done: int, last: int) -> None:
+        """After a resume: the validation that was due at the checkpoint but not finished."""
+        if done and self._runner.progress.validated < done:
+            self._validate_if_due(done, last)
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(_TrainLoop):
+    """Trains for ``max_epochs``; validates every ``val_interval`` epochs from ``val_begin`` on.
+
+    ``dynamic_intervals`` are (epoch, interval) pairs in rising order that replace ``val_interval``
+    from their epoch on. A stop that is asked for is granted at the end of an epoch.
+    """
+
+    unit = "epoch"
+
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: Any,
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals)
+        runner.progress.max_epochs = max_epochs
+        runner.progress.max_iters = max_epochs * len(self.dataloader)
+
+    def run(self) -> Any:
+        runner, progress = self._runner, self._runner.progress
+        runner.call_hook("before_train")
+        self._validate_again(progress.epoch if progress.batch == 0 else 0, self.max_epochs)
+        while progress.epoch < self.max_epochs and runner.requests.stopping is None:
+            self.run_epoch()
+            if progress.batch == 0:
+                self._validate_if_due(progress.epoch, self.max_epochs)
+        self._finish()
+        return runner.model
+
+    def run_epoch(self) -> None:
+        """One epoch, or what is left of the one that a resume starts in."""
+        runner, progress = self._runner, self._runner.progress
+        runner.call_hook("before_train_epoch")
+        runner.model.train()
+        self.dataloader.set_position(progress.epoch, progress.batch)
+        before = progress.iter
+        self.core.run_iters(iter(self.dataloader))
+        if runner.requests.halting is not None and progress.batch < len(self.dataloader):
+            return
+        if progress.iter == before and progress.batch == 0:
+            raise RuntimeError(f"the training loader gave no batch in epoch {progress.epoch}")
+        runner.call_hook("after_train_epoch")
+        progress.epoch += 1
+        progress.batch = 0
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """One iteration; override it for a training procedure of your own."""
+        self.core.run_iter(idx, data_batch)
+
+    def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        self.run_iter(batch_idx, data_batch)
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(_TrainLoop):
+    """Trains for ``max_iters``; validates every ``val_interval`` iterations from ``val_begin`` on.
+
+    The whole run is one epoch: ``epoch`` stays 0, ``batch_idx`` is the iteration, and epoch hooks
+    are called once. A loader that ends is started again with its next epoch.
+    """
+
+    unit = "iter"
+
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: Any,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals)
+        self.core.prompt = True
+        runner.progress.max_iters = max_iters
+        runner.progress.max_epochs = 1
+
+    def run(self) -> Any:
+        runner, progress = self._runner, self._runner.progress
+        runner.call_hook("before_train")
+        runner.call_hook("before_train_epoch")
+        runner.model.train()
+        self._validate_again(progress.iter, self.max_iters)
+        batches = self._endless()
+        while progress.iter < self.max_iters and runner.requests.stopping is None:
+            due = next_val(
+                progress.iter,
+                self.max_iters,
+                self.val_interval,
+                begin=self.val_begin,
+                dynamic=self.dynamic_intervals,
+            )
+            self.core.run_iters(batches, until=due)
+            if progress.iter == due:
+                self._validate_if_due(due, self.max_iters)
+        if runner.requests.halting is None:
+            runner.call_hook("after_train_epoch")
+            progress.epoch += 1
+        self._finish()
+        return runner.model
+
+    def _endless(self) -> Iterator[Any]:
+        """Batches for ever, from the position that the finished iterations imply."""
+        loader, length = self.dataloader, _length(self.dataloader)
+        epoch, batch = divmod(self.iter, length) if length else (0, self.iter)
+        while True:
+            loader.set_position(epoch, batch)
+            empty = True
+            for data_batch in loader:
+                empty = False
+                yield data_batch
+            if empty:
+                raise RuntimeError(f"the training loader gave no batch at iteration {self.iter}")
+            epoch, batch = epoch + 1, 0
+
+    def run_iter(self, data_batch: Any) -> None:
+        """One iteration; override it for a training procedure of your own."""
+        self.core.run_iter(self.iter, data_batch)
+
+    def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        self.run_iter(data_batch)
+
+
+class _EvalLoop(BaseLoop):
+    """What validation and test share."""
+
+    mode: Any
+
+    def __init__(
+        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, prefix: str = ""
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = runner.evaluator_of(evaluator)
+        self.fp16 = fp16
+        self.prefix = prefix
+        self.core = EvalLoop(
+            self.step, self._collect, runner.hook_table, self.mode, runner.requests
+        )
+        self.core.iterate = self._iterate  # type: ignore[method-assign]
+
+    def step(self, data_batch: Any) -> Any:
+        step = getattr(self._runner.model, f"{self.mode}_step")
+        return step(data_batch)
+
+    def _collect(self, data_batch: Any, outputs: Any) -> None:
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+
+    def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        self.run_iter(batch_idx, data_batch)
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """One evaluation step; override it for a procedure of your own."""
+        self.core.run_iter(idx, data_batch)
+
+    def run(self) -> dict[str, float]:
+        """Evaluate the whole loader; the metrics, by name."""
+        runner, mode = self._runner, self.mode
+        runner.call_hook(f"before_{mode}")
+        runner.call_hook(f"before_{mode}_epoch")
+        was_training = [(m, m.training) for m in runner.model.modules()]
+        runner.model.eval()
+        try:
+            device = runner.device.type
+            with torch.no_grad(), torch.autocast(device, enabled=self.fp16):
+                if self.core.run_batches(self.dataloader) == 0:
+                    raise RuntimeError(f"the {mode} loader gave no batch")
+        finally:
+            for module, flag in was_training:
+                module.training = flag
+        if runner.requests.halting is not None:
+            return {}
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        if self.prefix:
+            metrics = {f"{self.prefix}/{key}": value for key, value in metrics.items()}
+        runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
+        runner.call_hook(f"after_{mode}")
+        return dict(metrics)
+
+
+@LOOPS.register_module()
+class ValLoop(_EvalLoop):
+    """Validates: ``model.val_step`` on every batch, then the evaluator's metrics."""
+
+    mode = "val"
+
+
+@LOOPS.register_module()
+class TestLoop(_EvalLoop):
+    """Tests: ``model.test_step`` on every batch, then the evaluator's metrics."""
+
+    mode = "test"
+    __test__ = False
+
+
+def _check_limit(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"train_cfg.{name} must be an integer of at least 1, got {value!r}")
+
+
+def _length(loader: Any) -> int | None:
+    try:
+        return len(loader)
+    except TypeError:
+        return None

@@ -1,0 +1,336 @@
+"""Runner: MMEngine's face over the core. It holds the parts of a run and says when to act."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from loopwright.build.environment import seed_everything, set_up
+from loopwright.build.hooks import build_hook, hook_configs
+from loopwright.build.order import prepare
+from loopwright.build.parts import (
+    build_eval_loop,
+    build_evaluator,
+    build_loader,
+    build_model,
+    build_optimization,
+    build_train_loop,
+)
+from loopwright.build.spec import KEYS, RunSpec
+from loopwright.config import Config
+from loopwright.core import HookTable, Progress, Requests, get_priority
+from loopwright.optim import build_param_scheduler
+from loopwright.registry import RUNNERS, init_default_scope
+from loopwright.registry.whereabouts import building
+from loopwright.runner import recording, saving
+from loopwright.runner.bind import binder
+from loopwright.runner.lifecycle import alive
+
+
+@RUNNERS.register_module()
+class Runner:
+    """Trains, validates and tests what a config says.
+
+    The constructor takes MMEngine's keys (see ``RunSpec``), each a config dict or an object of
+    yours. The model is built at once, every other part when it is first used.
+
+    >>> runner = Runner.from_cfg(Config.fromfile("config.py"))  # doctest: +SKIP
+    >>> runner.train()  # doctest: +SKIP
+
+    Raises ConfigError, UnknownNameError or BuildError for mistakes in the config.
+    """
+
+    def __init__(
+        self, model: Any, work_dir: str = "work_dirs", cfg: Any = None, **keys: Any
+    ) -> None:
+        self.cfg = cfg if isinstance(cfg, Config) else Config(_plain(cfg, model, work_dir, keys))
+        extra = {k: self.cfg[k] for k in _FROM_CFG_ONLY if k in self.cfg and k not in keys}
+        self.spec = RunSpec(model=model, work_dir=str(work_dir), **keys, **extra).checked(self.cfg)
+        if self.spec.default_scope is not None:
+            init_default_scope(self.spec.default_scope)
+        self.env = set_up(self.spec)
+        self.progress = Progress()
+        self.requests = Requests()
+        self.loaded = False
+        self.failed_saves = 0
+        self.stores: dict[Any, Any] = {}
+        self.work_dir = os.path.abspath(self.spec.work_dir)
+        os.makedirs(self.work_dir, exist_ok=True)
+        self.hook_table = HookTable(binder(self))
+        self.logger = recording.build_logger(self)
+        self.storage, self.message_hub = recording.build_storage(self)
+        seed_everything(self.seed, deterministic=self.env.deterministic)
+        with building(self.cfg):
+            self.model: nn.Module = build_model(self.spec, self.env)
+            self.visualizer = recording.build_visualizer(self)
+            self.log_processor = recording.build_log_processor(self)
+            self.writers = recording.build_writers(self)
+            for where, hook in hook_configs(self.spec.default_hooks, self.spec.custom_hooks):
+                self.register_hook(hook, where=where)
+        recording.dump_config(self)
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> Runner:
+        """A runner from a whole config; unknown names in it are the config's own variables."""
+        spec = RunSpec.from_config(cfg)
+        keys = {key: getattr(spec, key) for key in KEYS}
+        return cls(**keys, cfg=cfg)
+
+    # -- what users read -------------------------------------------------------------------
+
+    @property
+    def iter(self) -> int:
+        """Index of the iteration being run; after it, the number of finished ones."""
+        return self.progress.iter
+
+    @property
+    def epoch(self) -> int:
+        return self.progress.epoch
+
+    @property
+    def max_iters(self) -> int | None:
+        return self.progress.max_iters
+
+    @property
+    def max_epochs(self) -> int | None:
+        return self.progress.max_epochs
+
+    @property
+    def hooks(self) -> list[Any]:
+        """The hooks in the order they run."""
+        return self.hook_table.hooks
+
+    @property
+    def seed(self) -> int:
+        return self.env.seed
+
+    @property
+    def rank(self) -> int:
+        return self.env.rank
+
+    @property
+    def world_size(self) -> int:
+        return self.env.world_size
+
+    @property
+    def device(self) -> torch.device:
+        return self.env.device
+
+    @property
+    def timestamp(self) -> str:
+        return self.env.timestamp
+
+    @property
+    def distributed(self) -> bool:
+        return self.env.world_size > 1
+
+    @property
+    def experiment_name(self) -> str:
+        name = self.spec.experiment_name or os.path.basename(self.work_dir)
+        return f"{name}_{self.timestamp}"
+
+    @property
+    def log_dir(self) -> str:
+        return os.path.join(self.work_dir, self.timestamp)
+
+    @property
+    def has_training(self) -> bool:
+        return self.spec.train_cfg is not None
+
+    # -- parts, each built when first used -------------------------------------------------
+
+    @cached_property
+    def train_dataloader(self) -> Any:
+        return self.loader_of(self._needed("train_dataloader"))
+
+    @cached_property
+    def val_dataloader(self) -> Any:
+        return self.loader_of(self._needed("val_dataloader"))
+
+    @cached_property
+    def test_dataloader(self) -> Any:
+        return self.loader_of(self._needed("test_dataloader"))
+
+    @cached_property
+    def train_loop(self) -> Any:
+        with building(self.cfg):
+            return build_train_loop(self._needed("train_cfg"), self, self.train_dataloader)
+
+    @cached_property
+    def val_loop(self) -> Any:
+        if self.spec.val_cfg is None:
+            return None
+        with building(self.cfg):
+            return build_eval_loop(
+                self.spec.val_cfg, self, self.val_dataloader, self.val_evaluator, "ValLoop"
+            )
+
+    @cached_property
+    def test_loop(self) -> Any:
+        with building(self.cfg):
+            return build_eval_loop(
+                self._needed("test_cfg"),
+                self,
+                self.test_dataloader,
+                self.test_evaluator,
+                "TestLoop",
+            )
+
+    @cached_property
+    def val_evaluator(self) -> Any:
+        return self.evaluator_of(self._needed("val_evaluator"))
+
+    @cached_property
+    def test_evaluator(self) -> Any:
+        return self.evaluator_of(self._needed("test_evaluator"))
+
+    @cached_property
+    def optim_wrapper(self) -> Any:
+        batch = getattr(self.train_dataloader, "batch_size", None)
+        with building(self.cfg):
+            return build_optimization(self.spec, self.model, batch, self.env)
+
+    @cached_property
+    def param_schedulers(self) -> Any:
+        """Schedulers in the config's order; by optimizer name where there are several."""
+        if self.spec.param_scheduler is None:
+            return []
+        loop = self.train_loop
+        with building(self.cfg):
+            return build_param_scheduler(
+                self.spec.param_scheduler,
+                self.optim_wrapper,
+                epoch_length=len(self.train_dataloader),
+                max_epochs=loop.max_epochs,
+                max_iters=loop.max_iters,
+            )
+
+    @cached_property
+    def store(self) -> Any:
+        """The checkpoints in the run folder."""
+        return saving.open_store(self.work_dir)
+
+    def all_param_schedulers(self) -> list[Any]:
+        """Every scheduler in one list."""
+        found = self.param_schedulers
+        return [s for each in found.values() for s in each] if isinstance(found, dict) else found
+
+    def loader_of(self, cfg: Any) -> Any:
+        """A loader from a config or an object; a built one comes back as it is."""
+        with building(self.cfg):
+            return build_loader(cfg, self.env)
+
+    def evaluator_of(self, cfg: Any) -> Any:
+        """An evaluator from metric configs or objects; a built one comes back as it is."""
+        with building(self.cfg):
+            return build_evaluator(cfg)
+
+    def _needed(self, key: str) -> Any:
+        part = getattr(self.spec, key)
+        if part is None:
+            raise RuntimeError(f"this run has no {key}: it was not configured")
+        return part
+
+    # -- hooks -----------------------------------------------------------------------------
+
+    def register_hook(self, hook: Any, priority: Any = None, where: str = "custom_hooks") -> None:
+        """Add a hook (config or object); ``priority`` wins over the one it has."""
+        built, number = build_hook(hook, where)
+        self.hook_table.add(built, number if priority is None else get_priority(priority))
+
+    def call_hook(self, fn_name: str, **facts: Any) -> None:
+        """Call a hook point, one of the standard ones or any other that hooks have a method for."""
+        self.hook_table.say(fn_name, **facts)
+
+    # -- running ---------------------------------------------------------------------------
+
+    def train(self) -> nn.Module:
+        """Train from where the run is to its end, and return the model."""
+        with alive(self), self.storage:
+            with building(self.cfg):
+                prepare(self)
+            self.train_loop.core.on_save = self.save_where_it_is
+            self.train_loop.run()
+        return self.model
+
+    def val(self) -> dict[str, float]:
+        """Validate with the loaded weights; the metrics, by name."""
+        if self.val_loop is None:
+            raise RuntimeError("this run has no val_cfg: it was not configured")
+        return self._evaluate(self.val_loop)
+
+    def test(self) -> dict[str, float]:
+        """Test with the loaded weights; the metrics, by name."""
+        return self._evaluate(self.test_loop)
+
+    def _evaluate(self, loop: Any) -> dict[str, float]:
+        with alive(self), self.storage:
+            self.call_hook("before_run")
+            self.load_or_resume()
+            metrics: dict[str, float] = loop.run()
+        return metrics
+
+    # -- checkpoints -----------------------------------------------------------------------
+
+    def load_or_resume(self) -> None:
+        """Resume or load weights, as ``resume`` and ``load_from`` say; once."""
+        saving.load_or_resume(self)
+
+    def resume(self, filename: str | None = None, resume_optimizer: bool = True) -> None:
+        """Continue from a checkpoint: weights, optimizer, schedules, counters, hooks, logs."""
+        saving.resume(self, filename, optimizer=resume_optimizer)
+
+    def load_checkpoint(self, filename: str, strict: bool = False, **how: Any) -> dict[str, Any]:
+        """Load weights alone from our own or a foreign checkpoint."""
+        return saving.load_checkpoint(self, filename, strict=strict, **how)
+
+    def load_model_state(self, weights: dict[str, Any]) -> None:
+        """Put weights of a checkpoint of this run back; every one must fit."""
+        saving.load_exactly(self, weights)
+
+    def save_checkpoint(self, name: str, **how: Any) -> bool:
+        """Write the run's state; False when it failed and the run may go on."""
+        return saving.save_checkpoint(self, name, **how)
+
+    def save_where_it_is(self) -> None:
+        """Save at the end of an iteration because somebody asked for it."""
+        saving.save_where_it_is(self)
+
+    def publish(self, name: str | None, keys: list[str]) -> None:
+        """Write a copy of a checkpoint that holds only some keys, named by its hash."""
+        saving.publish(self, name, keys)
+
+    def copy_logs(self, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:
+        """Copy the logs of this run to another folder."""
+        recording.copy_logs(self, folder, suffixes, keep_local=keep_local)
+
+    def close(self) -> None:
+        """Finish what is still being written and let go of files."""
+        for store in (vars(self).get("store"), *self.stores.values()):
+            if store is not None:
+                store.wait()
+        self.writers.close()
+
+
+_FROM_CFG_ONLY = (
+    "loss",
+    "compile",
+    "model_wrapper_cfg",
+    "sync_bn",
+    "find_unused_parameters",
+    "activation_checkpointing",
+    "efficient_conv_bn_eval",
+    "expect_init",
+    "faults",
+    "on_resume",
+)
+
+
+def _plain(cfg: Any, model: Any, work_dir: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """What of the constructor's arguments is data, as the run's config."""
+    given = {"model": model, "work_dir": str(work_dir), **keys} if cfg is None else dict(cfg)
+    return {k: v for k, v in given.items() if isinstance(v, dict | list | str | int | float)}

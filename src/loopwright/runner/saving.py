@@ -1,0 +1,213 @@
+"""Writing and reading a run's checkpoints: names, counters, failures and what to resume."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from loopwright.checkpoint import Store, load_any, load_weights
+from loopwright.model import unwrap
+from loopwright.runner.state import in_window, pack, unpack
+
+PASSING = ("preempt_", "crash_")
+
+
+def open_store(folder: str, *, async_save: bool = False) -> Store:
+    """The store of a folder."""
+    return Store(folder, async_save=async_save)
+
+
+def save_checkpoint(
+    runner: Any,
+    name: str,
+    *,
+    out_dir: str | None = None,
+    by_epoch: bool | None = True,
+    save_optimizer: bool = True,
+    save_param_scheduler: bool = True,
+    replaces: list[str] | tuple[str, ...] = (),
+    async_save: bool = False,
+    meta: dict[str, Any] | None = None,
+) -> bool:
+    """Write a checkpoint from inside a hook; then delete the ones it replaces.
+
+    ``by_epoch`` says what is being finished: an epoch, an iteration (False), or nothing (None,
+    after a validation). Returns False where the disk refused and the policy is to go on.
+    """
+    finished = finished_counters(runner, by_epoch)
+    store = _store_for(runner, out_dir, async_save)
+    state = pack(
+        runner, finished=finished, optimizer=save_optimizer, schedulers=save_param_scheduler
+    )
+    state["meta"] = {**_meta(runner, finished), **(meta or {})}
+    runner.call_hook("before_save_checkpoint", checkpoint=state)
+    try:
+        store.save(name, state, step=finished["iter"], meta=state.pop("meta"))
+    except OSError as error:
+        _count_failure(runner, name, error)
+        return False
+    runner.failed_saves = 0
+    _delete(store, [*replaces, *_superseded(store, name)])
+    return True
+
+
+def finished_counters(runner: Any, by_epoch: bool | None) -> dict[str, int]:
+    """The counters to resume with, when the unit being finished counts as finished."""
+    counters: dict[str, int] = runner.progress.state_dict()
+    if by_epoch:
+        return {**counters, "epoch": counters["epoch"] + 1, "batch": 0}
+    if by_epoch is False:
+        return {**counters, "iter": counters["iter"] + 1, "batch": counters["batch"] + 1}
+    unit = getattr(runner.train_loop, "unit", "epoch")
+    return {**counters, "validated": counters[unit]}
+
+
+def save_where_it_is(runner: Any) -> None:
+    """Save between two iterations, because a signal or a hook asked for it."""
+    reason = runner.requests.saving
+    runner.logger.info(f"saving at iteration {runner.iter}: {reason}")
+    _save_now(runner, f"preempt_iter_{runner.iter}")
+    runner.requests.saved()
+
+
+def save_after_error(runner: Any, error: BaseException) -> None:
+    """Save what is whole after an error: the state before the iteration that failed."""
+    if not runner.has_training or "train_loop" not in vars(runner) or runner.iter == 0:
+        return
+    loop = runner.train_loop
+    if not loop.core.whole or in_window(runner.optim_wrapper):
+        runner.logger.warning("the state is not whole after this error: no checkpoint written")
+        return
+    _save_now(runner, f"crash_iter_{runner.iter}")
+
+
+def _save_now(runner: Any, name: str) -> None:
+    counters = runner.progress.state_dict()
+    state = pack(runner, finished=counters, optimizer=True, schedulers=True)
+    state["meta"] = _meta(runner, counters)
+    runner.call_hook("before_save_checkpoint", checkpoint=state)
+    store = runner.store
+    store.save(name, state, step=counters["iter"], meta=state.pop("meta"))
+    store.wait()
+    _delete(store, _superseded(store, name))
+
+
+def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
+    return {
+        **counters,
+        "seed": runner.seed,
+        "experiment_name": runner.experiment_name,
+        "cfg": runner.cfg.pretty_text,
+        "world_size": runner.world_size,
+        "time": runner.timestamp,
+        "dataset_meta": getattr(_dataset(runner), "metainfo", None),
+    }
+
+
+def _dataset(runner: Any) -> Any:
+    return runner.train_dataloader.dataset if runner.has_training else None
+
+
+def _store_for(runner: Any, out_dir: str | None, async_save: bool) -> Store:
+    """The store of the run folder, or of ``out_dir/<name of the run folder>``; opened once."""
+    key = (out_dir, async_save)
+    if out_dir is None and not async_save:
+        return runner.store
+    if key not in runner.stores:
+        folder = runner.work_dir
+        if out_dir is not None:
+            folder = f"{out_dir.rstrip('/')}/{os.path.basename(runner.work_dir)}"
+        runner.stores[key] = open_store(folder, async_save=async_save)
+    return runner.stores[key]
+
+
+def _superseded(store: Store, name: str) -> list[str]:
+    """Checkpoints written because of a signal or an error are of no use after a later one."""
+    return [old for old in store.names() if old.startswith(PASSING) and old != name]
+
+
+def _delete(store: Store, names: list[str]) -> None:
+    """Delete after the successor is on the disk."""
+    if names:
+        store.wait()
+    for name in names:
+        store.delete(name)
+
+
+def _count_failure(runner: Any, name: str, error: OSError) -> None:
+    runner.failed_saves += 1
+    limit = int(runner.spec.faults.get("max_failed_saves", 3))
+    runner.logger.error(f"checkpoint {name} could not be written: {error}; earlier ones are whole")
+    if runner.failed_saves >= limit:
+        error.add_note(
+            f"{runner.failed_saves} checkpoints in a row failed (faults.max_failed_saves)"
+        )
+        raise error
+
+
+# -- reading -------------------------------------------------------------------------------
+
+
+def load_or_resume(runner: Any) -> None:
+    """What ``resume`` and ``load_from`` ask for; done once a runner."""
+    if runner.loaded:
+        return
+    runner.loaded = True
+    spec = runner.spec
+    if spec.resume:
+        given = spec.resume if isinstance(spec.resume, str) else spec.load_from
+        resume(runner, given)
+    elif spec.load_from is not None:
+        load_checkpoint(runner, spec.load_from)
+
+
+def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None:
+    """Continue from a checkpoint, or from the newest whole one of the run folder.
+
+    Nothing found in the folder is a fresh start, and said aloud.
+    """
+    runner.loaded = True
+    if filename is None:
+        found = runner.store.load()
+        if found is None:
+            runner.logger.info(f"nothing to resume in {runner.work_dir}: starting anew")
+            return
+        state, meta, path = found.state, found.meta, found.path
+    else:
+        state, meta, path = load_any(filename), {}, filename
+    runner.call_hook("after_load_checkpoint", checkpoint=state)
+    if not optimizer:
+        state = {k: v for k, v in state.items() if k not in ("optimizer", "gradients")}
+    unpack(runner, state)
+    runner.logger.info(f"resumed from {path} at iteration {runner.iter}, epoch {runner.epoch}")
+    del meta
+
+
+def load_checkpoint(
+    runner: Any,
+    filename: str,
+    *,
+    strict: bool = False,
+    revise_keys: Any = ((r"^module\.", ""),),
+    map_location: str = "cpu",
+) -> dict[str, Any]:
+    """Weights alone, from our own or a foreign checkpoint; what did not fit is logged."""
+    state = load_any(filename, map_location=map_location)
+    runner.call_hook("after_load_checkpoint", checkpoint=state)
+    weights = state.get("state_dict", state.get("model", state))
+    report = load_weights(unwrap(runner.model), weights, strict=strict, revise_keys=revise_keys)
+    runner.logger.info(f"loaded {filename}: {report}")
+    return state
+
+
+def load_exactly(runner: Any, weights: dict[str, Any]) -> None:
+    """Weights of a resumed run: every one must be there and fit."""
+    load_weights(unwrap(runner.model), weights, strict=True)
+
+
+def publish(runner: Any, name: str | None, keys: list[str]) -> None:
+    """A copy of a checkpoint with only some keys, its name ending in the hash of its content."""
+    if name is None:
+        return
+    runner.store.wait()
+    runner.store.publish(name, keys)

@@ -1,0 +1,45 @@
+"""Signals set a flag; the run acts on it at the end of the iteration."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from loopwright.core import Requests
+
+PREEMPTED = 75  # EX_TEMPFAIL: a checkpoint is written, run me again
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def listening(requests: Requests) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a wish to save and halt, SIGUSR1 into one to save.
+
+    A second SIGTERM or SIGINT ends the process at once; what is on the disk stays whole. Outside
+    the main thread, where Python cannot listen, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if requests.halting is not None:
+            os._exit(128 + number)
+        requests.save(name)
+        requests.halt(name)
+
+    def save(number: int, frame: FrameType | None) -> None:
+        requests.save(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, stop) for number in _STOPPING}
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

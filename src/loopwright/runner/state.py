@@ -1,0 +1,114 @@
+"""The state of a run: everything that the next iteration depends on, as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from loopwright.model import unwrap
+
+
+def pack(
+    runner: Any, *, finished: dict[str, int], optimizer: bool, schedulers: bool
+) -> dict[str, Any]:
+    """The run's state under MMEngine's keys and our own; ``finished`` are the counters to resume.
+
+    Hooks and user objects take part through ``state_dict``. Randomness is not in it: what is
+    drawn follows from seed and counters.
+    """
+    state: dict[str, Any] = {
+        "state_dict": unwrap(runner.model).state_dict(),
+        "progress": finished,
+        "message_hub": runner.message_hub.state_dict(),
+        "storage": runner.storage.state_dict(),
+        "writers": runner.writers.state_dict(),
+        "hooks": _hook_states(runner),
+        "data": runner.train_dataloader.state_dict() if runner.has_training else None,
+    }
+    if optimizer:
+        state["optimizer"] = runner.optim_wrapper.state_dict()
+        state["gradients"] = _gradients(runner)
+    if schedulers:
+        state["param_schedulers"] = _scheduler_states(runner.param_schedulers)
+    return state
+
+
+def unpack(runner: Any, state: dict[str, Any]) -> None:
+    """Put a packed state back into a run whose parts are built."""
+    runner.load_model_state(state["state_dict"])
+    runner.progress.load_state_dict(state["progress"])
+    if "optimizer" in state:
+        runner.optim_wrapper.load_state_dict(state["optimizer"])
+        _put_gradients(runner, state.get("gradients") or {})
+    if "param_schedulers" in state:
+        _load_schedulers(runner.param_schedulers, state["param_schedulers"])
+    runner.message_hub.load_state_dict(state["message_hub"])
+    runner.storage.load_state_dict(state["storage"])
+    runner.writers.load_state_dict(state["writers"])
+    _load_hooks(runner, state["hooks"])
+    if state.get("data") is not None:
+        runner.train_dataloader.load_state_dict(state["data"])
+
+
+def _hook_states(runner: Any) -> dict[str, Any]:
+    """State by class name and number, so that two hooks of one class keep theirs apart."""
+    return {name: hook.state_dict() for name, hook in _named(runner) if hasattr(hook, "state_dict")}
+
+
+def _load_hooks(runner: Any, states: dict[str, Any]) -> None:
+    for name, hook in _named(runner):
+        if name in states and hasattr(hook, "load_state_dict"):
+            hook.load_state_dict(states[name])
+    gone = set(states) - {name for name, _ in _named(runner)}
+    for name in sorted(gone):
+        runner.logger.warning(f"the checkpoint holds state of hook {name}, which this run lacks")
+
+
+def _named(runner: Any) -> list[tuple[str, Any]]:
+    seen: dict[str, int] = {}
+    named = []
+    for hook in runner.hooks:
+        kind = type(hook).__name__
+        seen[kind] = seen.get(kind, 0) + 1
+        named.append((f"{kind}#{seen[kind]}", hook))
+    return named
+
+
+def _gradients(runner: Any) -> dict[str, Any]:
+    """Gradients of an accumulation in flight, by parameter name; empty between windows."""
+    if not in_window(runner.optim_wrapper):
+        return {}
+    named = unwrap(runner.model).named_parameters()
+    return {name: p.grad for name, p in named if p.grad is not None}
+
+
+def in_window(wrapper: Any) -> bool:
+    """Whether gradients are being accumulated and belong to the state."""
+    return getattr(wrapper, "inner_count", 0) > 0 and not wrapper.should_update()
+
+
+def _put_gradients(runner: Any, gradients: dict[str, Any]) -> None:
+    model: nn.Module = unwrap(runner.model)
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            parameter.grad = gradients[name].to(parameter.device, parameter.dtype)
+
+
+def _scheduler_states(schedulers: Any) -> Any:
+    if isinstance(schedulers, dict):
+        return {name: [s.state_dict() for s in each] for name, each in schedulers.items()}
+    return [s.state_dict() for s in schedulers]
+
+
+def _load_schedulers(schedulers: Any, states: Any) -> None:
+    if isinstance(schedulers, dict):
+        for name, each in schedulers.items():
+            _load_schedulers(each, states[name])
+        return
+    if len(schedulers) != len(states):
+        raise ValueError(
+            f"the config has {len(schedulers)} param schedulers, the checkpoint {len(states)}"
+        )
+    for scheduler, state in zip(schedulers, states, strict=True):
+        scheduler.load_state_dict(state)
