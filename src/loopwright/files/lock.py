@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,10 +28,14 @@ def boot_id() -> str:
         return ""
 
 
+_HELD: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
 class RunLock:
     """Hold ``folder/.lock`` for as long as this object is open; `Locked` if another holds it.
 
     The lock is ``flock``: it goes with the process, so a killed run leaves nothing to clean up.
+    Forked children (loader workers) let go of it, so that orphans cannot keep it.
     The file says who holds it (pid, host, boot) for the message of the second run.
 
     >>> import tempfile
@@ -58,12 +63,19 @@ class RunLock:
             raise Locked(f"{self.path.parent} is in use by {_who(holder)}") from error
         _note(fd)
         self._fd = fd
+        _HELD.add(self)
         return self
 
     def release(self) -> None:
         """Free the lock; the file stays, so that nobody locks a removed one."""
         if self._fd is not None:
             os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+    def forget(self) -> None:
+        """Drop an inherited descriptor after a fork; the parent keeps the lock."""
+        if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
@@ -96,3 +108,12 @@ def _who(note: bytes) -> str:
         return f"pid {holder['pid']} on {holder['host']} (one run a folder)"
     except (ValueError, KeyError, TypeError):
         return "pid unknown (one run a folder)"
+
+
+def _forget_all() -> None:
+    """In a forked child: none of the parent's locks is ours."""
+    for lock in list(_HELD):
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

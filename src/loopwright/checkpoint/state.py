@@ -1,0 +1,355 @@
+"""`pack` a nested state into tensors and a JSON tree, `unpack` them to the same types again."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from loopwright.checkpoint.codec import decode_all, encode, no_leaf, no_tree_leaf
+from loopwright.checkpoint.errors import Broken, StateError
+from loopwright.checkpoint.tensorfile import SIZES
+
+GROUP = re.compile(r"[A-Za-z0-9_]{1,64}")
+MAX_GROUPS = 32
+REST = "tensors"
+
+DTYPES: dict[str, torch.dtype] = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
+    "I32": torch.int32, "I64": torch.int64, "U16": torch.uint16, "U32": torch.uint32,
+    "U64": torch.uint64, "F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32,
+    "F64": torch.float64, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+}  # fmt: skip
+if hasattr(torch, "float8_e8m0fnu"):
+    DTYPES["F8_E8M0"] = torch.float8_e8m0fnu
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+RAW = {"complex64": torch.complex64, "complex128": torch.complex128, "complex32": torch.complex32}
+ARRAY_KINDS = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}
+ARRAY_DTYPE = re.compile(r"[<>|=]?[a-zA-Z][0-9]{0,6}(\[[0-9]{0,4}[a-z]{1,2}\])?")
+TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor on its way to a file: safetensors dtype, shape, and the bytes' owner."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    tensor: torch.Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file."""
+        return SIZES[self.dtype] * math.prod(self.shape)
+
+    def data(self) -> memoryview:
+        """The bytes, little-endian, row by row; copied from a device or gaps when needed."""
+        return _flat_bytes(self.tensor).numpy().data
+
+
+@dataclass(slots=True)
+class Packed:
+    """A state as data: ``tree`` is JSON, ``groups`` maps a file stem to its named tensors."""
+
+    tree: Any
+    groups: dict[str, dict[str, Stored]] = field(default_factory=dict)
+
+    def all(self) -> Iterator[Stored]:
+        """Every stored tensor once."""
+        return (stored for group in self.groups.values() for stored in group.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(stored.nbytes for stored in self.all())
+
+
+def pack(state: Any) -> Packed:
+    """Take a state apart into named tensors and a JSON tree; nothing is copied, nothing changed.
+
+    A tensor found twice is stored once. `StateError` names the place of what is not data.
+
+    >>> packed = pack({"model": {"w": torch.zeros(2)}, "lr": 0.1, "seen": (1, b"x")})
+    >>> list(packed.groups["model"]), unpack_packed(packed)["seen"]
+    (['w'], (1, b'x'))
+    """
+    packer = _Packer(state)
+    try:
+        tree = encode(state, packer.leaf)
+    except RecursionError as error:
+        raise StateError("the state is nested too deeply; is it its own member?") from error
+    return Packed(tree, packer.groups)
+
+
+def unpack(tree: Any, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> Any:
+    """The state from its tree and the tensors of its files (stem, then name)."""
+    return decode_all(tree, _Unpacker(tensors).leaf)
+
+
+def unpack_packed(packed: Packed) -> Any:
+    """`unpack` without the way over a disk: what a load would give, sharing the memory."""
+    tensors = {
+        stem: {n: _from_raw(_flat_bytes(s.tensor), s.dtype, s.shape) for n, s in group.items()}
+        for stem, group in packed.groups.items()
+    }
+    return unpack(packed.tree, tensors)
+
+
+def snapshot(packed: Packed) -> Packed:
+    """The same with every tensor copied to CPU memory: training may go on changing its own."""
+    groups = {
+        stem: {name: Stored(s.dtype, s.shape, _copy(s.tensor)) for name, s in group.items()}
+        for stem, group in packed.groups.items()
+    }
+    return Packed(packed.tree, groups)
+
+
+def nonfinite(state: Any) -> list[str]:
+    """Names of floating tensors that hold NaN or infinity; such a state is no good state.
+
+    >>> nonfinite({"model": {"w": torch.tensor([1.0, float("nan")]), "b": torch.zeros(1)}})
+    ['model.w']
+    """
+    return [
+        f"{stem}.{name}"
+        for stem, group in pack(state).groups.items()
+        for name, stored in group.items()
+        if stored.tensor.is_floating_point() and not bool(_all_finite(stored.tensor))
+    ]
+
+
+def _all_finite(tensor: torch.Tensor) -> torch.Tensor:
+    wide = tensor.float() if tensor.element_size() == 1 else tensor
+    return torch.isfinite(wide).all()
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A CPU copy that owns its memory."""
+    with torch.no_grad():
+        return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _flat_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of a tensor as a flat CPU tensor; shares memory when it can."""
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    return plain.reshape(-1).view(torch.uint8)
+
+
+def _from_raw(raw: torch.Tensor, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Bytes as the tensor they were."""
+    return raw.view(DTYPES[dtype]).view(shape)
+
+
+class _Packer:
+    """Collects tensors while `encode` walks the state; knows where each group begins."""
+
+    def __init__(self, state: Any) -> None:
+        self.groups: dict[str, dict[str, Stored]] = {}
+        self.seen: dict[Any, dict[str, Any]] = {}
+        self.stems = _stems(state)
+
+    def leaf(self, value: Any, path: str) -> Any:
+        """The JSON stand-in of what JSON cannot hold."""
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value, path)
+        if isinstance(value, np.ndarray):
+            return self._array(value, path)
+        return small_leaf(value, path)
+
+    def _tensor(self, value: torch.Tensor, path: str) -> Any:
+        check_tensor(value, path)
+        key = identity(value)
+        if key not in self.seen:
+            self.seen[key] = self._store_tensor(value, path)
+        extra = {"param": True} if isinstance(value, torch.nn.Parameter) else {}
+        if value.requires_grad:
+            extra["grad"] = True
+        return {**self.seen[key], **extra}
+
+    def _store_tensor(self, value: torch.Tensor, path: str) -> dict[str, Any]:
+        if value.dtype in NAMES:
+            stored = Stored(NAMES[value.dtype], tuple(value.shape), value)
+            return {"$": "tensor", **self._store(stored, path)}
+        stored = Stored("U8", (value.numel() * value.element_size(),), value)
+        raw = {"dtype": str(value.dtype).removeprefix("torch."), "shape": list(value.shape)}
+        return {"$": "tensor", **self._store(stored, path), **raw}
+
+    def _array(self, value: np.ndarray, path: str) -> Any:
+        if type(value) is not np.ndarray:
+            return no_leaf(value, path)
+        dtype, raw = array_bytes(value, path)
+        name = safetensors_name(value.dtype)
+        if name is not None:
+            stored = Stored(name, value.shape, raw)
+        else:
+            stored = Stored("U8", (raw.numel(),), raw)
+        place = self._store(stored, path)
+        return {"$": "ndarray", **place, "dtype": dtype, "shape": list(value.shape)}
+
+    def _store(self, stored: Stored, path: str) -> dict[str, str]:
+        """Put a tensor into its group under a name of its own; where it is."""
+        rest = path.removeprefix("state").lstrip(".")
+        stem = next((s for s in self.stems if rest.startswith((f"{s}.", f"{s}["))), REST)
+        name = rest if stem == REST else rest[len(stem) :].lstrip(".")
+        group = self.groups.setdefault(stem, {})
+        unique, count = name or "value", 2
+        while unique in group or unique == "__metadata__":
+            unique, count = f"{name}#{count}", count + 1
+        group[unique] = stored
+        return {"file": stem, "name": unique}
+
+
+def _stems(state: Any) -> list[str]:
+    """Top-level keys that get a file of their own, longest first."""
+    if not isinstance(state, dict):
+        return []
+    stems = [
+        key
+        for key, value in state.items()
+        if isinstance(key, str) and GROUP.fullmatch(key) and isinstance(value, dict | list | tuple)
+    ]
+    return sorted(stems, key=len, reverse=True) if len(stems) <= MAX_GROUPS else []
+
+
+def check_tensor(value: torch.Tensor, path: str) -> None:
+    """`StateError` for tensors that are no plain array of numbers."""
+    if type(value) not in TENSOR_TYPES:
+        raise StateError(f"{path} is a {type(value).__name__}; give its full plain tensor")
+    if value.device.type == "meta":
+        raise StateError(f"{path} is on the meta device: it has no values")
+    if value.layout != torch.strided or value.is_quantized or value.is_nested:
+        raise StateError(f"{path} is {value.layout}, {value.dtype}; wanted a dense plain tensor")
+    if value.dtype not in NAMES and str(value.dtype).removeprefix("torch.") not in RAW:
+        raise StateError(f"{path}: tensors of {value.dtype} cannot be stored")
+
+
+def identity(value: torch.Tensor) -> Any:
+    """Equal for tensors that are the same view of the same memory."""
+    if value.numel() == 0:
+        return id(value)
+    place = (value.device, value.data_ptr(), value.dtype, value.is_conj(), value.is_neg())
+    return (*place, tuple(value.shape), value.stride())
+
+
+def array_bytes(value: np.ndarray, path: str) -> tuple[str, torch.Tensor]:
+    """The dtype string and the bytes of an array; `StateError` for objects and structures."""
+    if value.dtype.hasobject or value.dtype.names is not None:
+        raise StateError(f"{path}: arrays of {value.dtype} are not plain data")
+    copy = np.frombuffer(value.tobytes(), np.uint8).copy()
+    return value.dtype.str, torch.from_numpy(copy)
+
+
+def safetensors_name(dtype: np.dtype) -> str | None:
+    """The safetensors name of a native numpy dtype, ``None`` where there is none."""
+    if not dtype.isnative or dtype.kind not in ARRAY_KINDS or dtype.itemsize > 8:
+        return None
+    kind = ARRAY_KINDS[dtype.kind]
+    return kind if kind == "BOOL" else f"{kind}{8 * dtype.itemsize}"
+
+
+def make_array(dtype: Any, shape: Any, raw: torch.Tensor) -> np.ndarray:
+    """The array of these bytes; ``ValueError``/``TypeError`` when they do not fit."""
+    wanted = plain_dtype(dtype)
+    flat = raw.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return np.frombuffer(flat.tobytes(), wanted).reshape(shape).copy()
+
+
+def plain_dtype(name: Any) -> np.dtype:
+    """The numpy dtype of a plain type string; ``TypeError`` for objects, structures, anything."""
+    if type(name) is not str or not ARRAY_DTYPE.fullmatch(name):
+        raise TypeError(f"{str(name)[:40]!r} is not a plain dtype")
+    dtype = np.dtype(name)
+    if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None:
+        raise TypeError(f"{dtype} is not plain data")
+    return dtype
+
+
+def small_leaf(value: Any, path: str) -> Any:
+    """JSON for the little torch and numpy values: scalars, sizes, dtypes, devices."""
+    if isinstance(value, np.generic) and not value.dtype.hasobject and value.dtype.names is None:
+        raw = base64.b64encode(value.tobytes()).decode()
+        return {"$": "npscalar", "dtype": value.dtype.str, "v": raw}
+    if type(value) is torch.Size:
+        return {"$": "size", "v": list(value)}
+    if isinstance(value, torch.dtype):
+        return {"$": "dtype", "v": str(value).removeprefix("torch.")}
+    if isinstance(value, torch.device):
+        return {"$": "device", "v": str(value)}
+    return no_leaf(value, path)
+
+
+def read_small_leaf(tree: dict[str, Any]) -> Any:
+    """What `small_leaf` wrote."""
+    kind, value = tree.get("$"), tree.get("v")
+    try:
+        if kind == "npscalar":
+            return _read_scalar(tree)
+        if kind == "size":
+            return torch.Size(value)  # type: ignore[arg-type]
+        if kind == "device":
+            return torch.device(str(value))
+        if kind == "dtype":
+            return dtype_named(str(value))
+    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise Broken(f"a {kind} is written in a way it never is: {str(tree)[:80]}") from error
+    return no_tree_leaf(tree)
+
+
+def dtype_named(name: str) -> torch.dtype:
+    """``torch.float32`` for ``'float32'``; ``TypeError`` for any other attribute of torch."""
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise TypeError(f"torch has no dtype {name[:40]!r}")
+    return found
+
+
+def _read_scalar(tree: dict[str, Any]) -> Any:
+    dtype = plain_dtype(tree["dtype"])
+    raw = base64.b64decode(tree["v"], validate=True)
+    if len(raw) != dtype.itemsize:
+        raise ValueError("bytes do not fit the dtype")
+    return np.ndarray((), dtype, raw)[()]
+
+
+class _Unpacker:
+    """Looks tensors up while `decode` walks the tree; a tensor named twice is one tensor."""
+
+    def __init__(self, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+        self.tensors = tensors
+        self.made: dict[Any, torch.Tensor] = {}
+
+    def leaf(self, tree: dict[str, Any]) -> Any:
+        """The value of one typed leaf."""
+        if tree.get("$") not in ("tensor", "ndarray"):
+            return read_small_leaf(tree)
+        try:
+            raw = self.tensors[tree["file"]][tree["name"]]
+            if tree["$"] == "ndarray":
+                return make_array(tree["dtype"], tree["shape"], raw)
+            return self._tensor(tree, raw)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise Broken(f"no tensor as described: {str(tree)[:120]} ({error})") from error
+
+    def _tensor(self, tree: dict[str, Any], raw: torch.Tensor) -> torch.Tensor:
+        key = (tree["file"], tree["name"], bool(tree.get("param")), bool(tree.get("grad")))
+        if key not in self.made:
+            self.made[key] = _dress(tree, raw)
+        return self.made[key]
+
+
+def _dress(tree: dict[str, Any], raw: torch.Tensor) -> torch.Tensor:
+    """Raw bytes of a rare dtype as that; a parameter as a parameter; grad as it was."""
+    value = raw
+    if "dtype" in tree:
+        value = raw.reshape(-1).view(RAW[str(tree["dtype"])]).view(tree["shape"])
+    grad = bool(tree.get("grad"))
+    if tree.get("param"):
+        return torch.nn.Parameter(value, requires_grad=grad)
+    return value.requires_grad_(True) if grad else value
