@@ -1,0 +1,88 @@
+"""How much a config may ask for: every bound of the reader, and the fuel that enforces them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright.config.errors import ConfigError
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one ``fromfile``; generous for real configs, tiny for a machine."""
+
+    file_bytes: int = 4_000_000
+    files: int = 500
+    base_depth: int = 50
+    steps: int = 1_000_000
+    items: int = 1_000_000
+    characters: int = 4_000_000
+    bits: int = 4096
+    depth: int = 150
+
+
+LIMITS = Limits()
+
+
+class Fuel:
+    """What is left to spend in one reading; running out is a ConfigError."""
+
+    __slots__ = ("files", "left", "limits")
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.limits = limits
+        self.left = limits.steps
+        self.files = limits.files
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise ConfigError(f"the config needs more than {self.limits.steps} evaluation steps")
+
+    def sized(self, items: int) -> None:
+        """Refuse a container of ``items`` elements before it is made."""
+        if items > self.limits.items:
+            raise ConfigError(f"a value of {items} items is more than {self.limits.items}")
+        self.spend(items >> 2)
+
+    def lettered(self, characters: int) -> None:
+        """Refuse a text of so many characters before it is made."""
+        if characters > self.limits.characters:
+            raise ConfigError(
+                f"a text of {characters} characters is more than {self.limits.characters}"
+            )
+        self.spend(characters >> 5)
+
+    def number(self, bits: int) -> None:
+        """Refuse an integer of so many bits before it is made."""
+        if bits > self.limits.bits:
+            raise ConfigError(f"an integer of {bits} bits is more than {self.limits.bits}")
+
+    def weigh(self, value: Any) -> int:
+        """How many nodes ``value`` has when written out in full, shared parts counted each time."""
+        if not isinstance(value, _CONTAINERS):
+            return 1
+        total = _weight(value, {}, self, 0)
+        self.spend(total >> 3)
+        return total
+
+
+def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
+    seen = known.get(id(value))
+    if seen is not None:
+        if not seen:
+            raise ConfigError("a value contains itself")
+        return seen
+    if depth > fuel.limits.depth:
+        raise ConfigError(f"a value is nested deeper than {fuel.limits.depth}")
+    known[id(value)] = 0
+    total = 1
+    for child in value.values() if isinstance(value, dict) else value:
+        total += _weight(child, known, fuel, depth + 1) if isinstance(child, _CONTAINERS) else 1
+        if total > fuel.limits.items:
+            raise ConfigError(f"a value written out in full has over {fuel.limits.items} items")
+    known[id(value)] = total
+    return total

@@ -1,0 +1,122 @@
+"""Where a value was written: file and line, and what it replaced there."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+COMMAND_LINE = "command line"
+
+
+class Origin:
+    """One place where a key was written; ``previous`` is the place whose value it replaced.
+
+    >>> str(Origin("configs/base.py", 12))
+    'configs/base.py:12'
+    >>> str(Origin("command line"))
+    'command line'
+    """
+
+    __slots__ = ("_node", "file", "line", "previous", "replaced")
+
+    def __init__(
+        self,
+        file: str,
+        line: int = 0,
+        node: ast.AST | None = None,
+        previous: Origin | None = None,
+        replaced: Any = None,
+    ) -> None:
+        self.file = file
+        self.line = line
+        self._node = node
+        self.previous = previous
+        self.replaced = replaced
+
+    def over(self, previous: Origin | None, replaced: Any) -> Origin:
+        """This place, remembering that it replaced the value ``replaced`` of ``previous``."""
+        if previous is None or previous is self:
+            return self
+        return Origin(self.file, self.line, self._node, previous, replaced)
+
+    def item(self, index: int, length: int) -> Origin:
+        """The place of element ``index`` where the value was written as a list of ``length``."""
+        elements = getattr(self._node, "elts", None)
+        if elements is None or len(elements) != length or not 0 <= index < length:
+            return self
+        return Origin(self.file, elements[index].lineno, elements[index])
+
+    def __str__(self) -> str:
+        return f"{shown(self.file)}:{self.line}" if self.line else shown(self.file)
+
+    def __repr__(self) -> str:
+        return f"Origin({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Origin):
+            return NotImplemented
+        return (self.file, self.line) == (other.file, other.line)
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.line))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Origin, (self.file, self.line, None, self.previous, self.replaced)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Origin:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One link of the chain that ``why`` tells: a value and where it was written."""
+
+    value: Any
+    origin: Origin | None
+
+    def __str__(self) -> str:
+        return f"{short(self.value)}  ({self.origin or 'origin unknown'})"
+
+
+def chain(value: Any, origin: Origin | None) -> list[Step]:
+    """Every value a key has had, oldest first, ending with ``value``."""
+    steps = [Step(value, origin)]
+    while origin is not None and origin.previous is not None:
+        steps.append(Step(origin.replaced, origin.previous))
+        origin = origin.previous
+    return steps[::-1]
+
+
+def origin_of(container: Any, key: Any) -> Origin | None:
+    """Where ``key`` of a ConfigDict was written, or ``None`` where that is not known."""
+    origins = getattr(type(container), "origins_of", None)
+    return None if origins is None else origins(container).get(key)
+
+
+def walk_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf with its dotted path; an empty container is a leaf."""
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from walk_leaves(child, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list | tuple) and value:
+        for index, child in enumerate(value):
+            yield from walk_leaves(child, f"{prefix}.{index}" if prefix else str(index))
+    else:
+        yield prefix, value
+
+
+def shown(file: str) -> str:
+    """A path as a reader wants it: relative to the working folder where it lies inside."""
+    if not os.path.isabs(file):
+        return file
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def short(value: Any, limit: int = 72) -> str:
+    """``repr`` cut to one line."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,241 @@
+"""Statements of a config file, interpreted: assignments, ``if``, ``for``, imports as names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from loopwright.config import methods
+from loopwright.config.deferred import Deferred
+from loopwright.config.errors import ConfigError
+from loopwright.config.evaluate import Evaluator
+from loopwright.config.limits import Fuel
+from loopwright.config.node import ConfigDict
+from loopwright.config.provenance import Origin
+
+_FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError)
+Inherit = Callable[[ast.ImportFrom], None]
+
+
+class Interpreter(Evaluator):
+    """Runs the statements of one file into ``names``.
+
+    ``imported`` holds the names that imports bound; ``inherit`` is told each import that stands
+    in a ``with read_base():`` block.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        fuel: Fuel,
+        names: ConfigDict | None = None,
+        inherit: Inherit | None = None,
+    ) -> None:
+        super().__init__(file, fuel, names)
+        self.imported: set[str] = set()
+        self.inherit = inherit
+
+    def run(self, statements: list[ast.stmt]) -> None:
+        """Interpret a module body; every fault becomes a ConfigError with file and line."""
+        try:
+            self._block(statements)
+        except RecursionError:
+            raise ConfigError("the config is nested too deeply", self._here()) from None
+        except ConfigError as fault:
+            if fault.origin is not None:
+                raise
+            raise ConfigError(fault.message, self._here()) from None
+        except _FAULTS as fault:
+            text = str(fault) if isinstance(fault, KeyError) and fault.args else f"{fault}"
+            raise ConfigError(f"{type(fault).__name__}: {text}", self._here()) from fault
+
+    def _here(self) -> Origin | None:
+        return None if self.at is None else self.origin(self.at)
+
+    def _block(self, statements: list[ast.stmt]) -> str:
+        for statement in statements:
+            self.fuel.spend(1)
+            handler = _STATEMENTS.get(statement.__class__)
+            self.at = statement
+            if handler is None:
+                raise self.refuse(statement, f"{type(statement).__name__} statement")
+            signal = handler(self, statement)
+            if signal:
+                return signal
+        return ""
+
+    def _assign(self, node: ast.Assign) -> None:
+        value = self.value(node.value)
+        for target in node.targets:
+            self.store(target, value, node.value)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.store(node.target, self.value(node.value), node.value)
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        old = self.value(_as_load(node.target))
+        more = self.value(node.value)
+        if isinstance(old, list) and isinstance(node.op, ast.Add):
+            old.extend(methods.listed(self.fuel, more))
+            return
+        self.store(node.target, methods.binary(self.fuel, node.op.__class__, old, more), node.value)
+
+    def store(self, target: ast.expr, value: Any, node: ast.expr) -> None:
+        """Bind a target: a name, ``a.b``, ``a['b']``, ``a[0]`` or a tuple of these."""
+        if isinstance(target, ast.Name):
+            self.imported.discard(target.id)
+            self._set_key(self.names, target.id, value, self.origin(target, node))
+        elif isinstance(target, ast.Tuple | ast.List):
+            self.unpack(target, value, lambda part, item: self.store(part, item, part))
+        elif isinstance(target, ast.Attribute):
+            owner = self.value(target.value)
+            if not isinstance(owner, ConfigDict) or target.attr.startswith("__"):
+                raise self.refuse(target, f"setting an attribute of {type(owner).__name__}")
+            self._set_key(owner, target.attr, value, self.origin(target, node))
+        elif isinstance(target, ast.Subscript):
+            self._store_item(target, value, node)
+        else:
+            raise self.refuse(target, "this assignment")
+
+    def _store_item(self, target: ast.Subscript, value: Any, node: ast.expr) -> None:
+        owner, key = self.value(target.value), self.value(target.slice)
+        self.fuel.weigh(key)
+        if isinstance(owner, ConfigDict):
+            self._set_key(owner, key, value, self.origin(target, node))
+        elif isinstance(owner, list):
+            if isinstance(key, slice):
+                value = methods.listed(self.fuel, value)
+            owner[key] = value
+        else:
+            raise self.refuse(target, f"setting an element of {type(owner).__name__}")
+
+    def _set_key(self, owner: ConfigDict, key: Any, value: Any, origin: Origin) -> None:
+        before = owner.origins_of().get(key)
+        if before is not None:
+            origin = origin.over(before, dict.get(owner, key))
+        dict.__setitem__(owner, key, value)
+        owner.mark(key, origin)
+
+    def _expression(self, node: ast.Expr) -> None:
+        self.value(node.value)
+
+    def _if_statement(self, node: ast.If) -> str:
+        return self._block(node.body if self.value(node.test) else node.orelse)
+
+    def _for(self, node: ast.For) -> str:
+        for item in self.iterate(node.iter):
+            self.fuel.spend(1)
+            self.store(node.target, item, node.iter)
+            if self._block(node.body) == "break":
+                return ""
+        return self._block(node.orelse)
+
+    def _while(self, node: ast.While) -> str:
+        while self.value(node.test):
+            self.fuel.spend(1)
+            if self._block(node.body) == "break":
+                return ""
+        return self._block(node.orelse)
+
+    def _delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.value(_as_load(target))
+                self.names.pop(target.id, None)
+            elif isinstance(target, ast.Subscript):
+                owner, key = self.value(target.value), self.value(target.slice)
+                if not isinstance(owner, dict | list):
+                    raise self.refuse(target, "this deletion")
+                del owner[key]
+            elif isinstance(target, ast.Attribute):
+                owner = self.value(target.value)
+                if not isinstance(owner, ConfigDict):
+                    raise self.refuse(target, "this deletion")
+                del owner[target.attr]
+            else:
+                raise self.refuse(target, "this deletion")
+
+    def _assert(self, node: ast.Assert) -> None:
+        if not self.value(node.test):
+            text = "" if node.msg is None else f": {self.value(node.msg)}"
+            raise ConfigError(f"the config's own assertion fails{text}", self.origin(node))
+
+    def _import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            self._bind_import(name, Deferred(alias.name if alias.asname else name), node)
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        if node.level or node.module is None:
+            raise ConfigError(
+                "a relative import names another config: put it under `with read_base():`",
+                self.origin(node),
+            )
+        for alias in node.names:
+            if alias.name == "*":
+                raise ConfigError(
+                    f"`from {node.module} import *` does not say which names it binds",
+                    self.origin(node),
+                )
+            deferred = Deferred(node.module, alias.name)
+            value = methods.CONSTANTS.get(deferred.dotted, deferred)
+            self._bind_import(alias.asname or alias.name, value, node)
+
+    def _bind_import(self, name: str, value: Any, node: ast.stmt) -> None:
+        dict.__setitem__(self.names, name, value)
+        self.names.mark(name, self.origin(node))
+        self.imported.add(name)
+
+    def _with(self, node: ast.With) -> None:
+        call = node.items[0].context_expr
+        name = call.func if isinstance(call, ast.Call) and not call.args else None
+        is_read_base = isinstance(name, ast.Name) and name.id == "read_base"
+        if len(node.items) != 1 or not is_read_base or self.inherit is None:
+            raise self.refuse(node, "a with block other than `with read_base():`")
+        for statement in node.body:
+            if isinstance(statement, ast.ImportFrom):
+                self.at = statement
+                self.inherit(statement)
+            elif not isinstance(statement, ast.Pass):
+                raise ConfigError(
+                    "only `from … import …` may stand under `with read_base():`",
+                    self.origin(statement),
+                )
+
+
+_STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
+    ast.Assign: Interpreter._assign,
+    ast.AnnAssign: Interpreter._annotated,
+    ast.AugAssign: Interpreter._augmented,
+    ast.Expr: Interpreter._expression,
+    ast.If: Interpreter._if_statement,
+    ast.For: Interpreter._for,
+    ast.While: Interpreter._while,
+    ast.Break: lambda self, node: "break",
+    ast.Continue: lambda self, node: "continue",
+    ast.Pass: lambda self, node: None,
+    ast.Delete: Interpreter._delete,
+    ast.Assert: Interpreter._assert,
+    ast.Import: Interpreter._import,
+    ast.ImportFrom: Interpreter._import_from,
+    ast.With: Interpreter._with,
+}
+
+
+def _as_load(target: ast.expr) -> ast.expr:
+    """The same place, read: the context flag of the AST is not looked at by the evaluator."""
+    return target
+
+
+def parse(text: str, file: str) -> ast.Module:
+    """The AST of a config, or a ConfigError with the line."""
+    try:
+        return ast.parse(text, filename=file)
+    except SyntaxError as fault:
+        raise ConfigError(f"syntax error: {fault.msg}", Origin(file, fault.lineno or 0)) from None
+    except (RecursionError, MemoryError):
+        raise ConfigError("the config is nested too deeply", Origin(file)) from None
+    except ValueError as fault:
+        raise ConfigError(f"not a text file: {fault}", Origin(file)) from None

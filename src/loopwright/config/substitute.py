@@ -1,0 +1,78 @@
+"""The ``{{…}}`` forms of a text config: file name parts, environment variables, base values."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loopwright.config.errors import ConfigError
+from loopwright.config.provenance import Origin
+
+_PREDEFINED = re.compile(
+    r"\{\{\s*(fileDirname|fileBasenameNoExtension|fileBasename|fileExtname)\s*\}\}"
+)
+_ENVIRONMENT = re.compile(r"\{\{[^{}\n]*?\$([^{}\n]*?)\}\}")
+_BASE = re.compile(r"\{\{\s*_base_((?:\.[\w.]+|\[[^\]{}\n]+\])+)\s*\}\}")
+
+
+def predefined(text: str, path: str) -> str:
+    """``text`` with ``{{fileDirname}}`` and its like filled in from ``path``."""
+    name = os.path.basename(path)
+    stem, extension = os.path.splitext(name)
+    parts = {
+        "fileDirname": os.path.dirname(path),
+        "fileBasename": name,
+        "fileBasenameNoExtension": stem,
+        "fileExtname": extension,
+    }
+    return _PREDEFINED.sub(lambda match: parts[match[1]].replace("\\", "/"), text)
+
+
+def environment(text: str, path: str, used: dict[str, str]) -> str:
+    """``text`` with ``{{$NAME:default}}`` filled in; what was taken goes into ``used``."""
+
+    def fill(match: re.Match[str]) -> str:
+        content = match[0][2:-2].strip()
+        if len(content) > 1 and content[0] == content[-1] and content[0] in "'\"":
+            content = content[1:-1]
+        name, _, default = content.lstrip("$").partition(":")
+        value = os.environ.get(name, default)
+        if not value:
+            line = text.count("\n", 0, match.start()) + 1
+            raise ConfigError(
+                f"environment variable {name!r} is not set and {match[0]} has no default",
+                Origin(path, line),
+            )
+        used[name] = value
+        return value
+
+    return _ENVIRONMENT.sub(fill, text)
+
+
+def base_filler(base: Mapping[str, Any]) -> Callable[[str], str]:
+    """A function that fills ``{{_base_.a.b}}`` inside a string."""
+
+    def fill(text: str) -> str:
+        return _BASE.sub(lambda match: str(_follow(base, match[1])), text) if "{{" in text else text
+
+    return fill
+
+
+def whole_base_value(text: str) -> str | None:
+    """``a.b`` where ``text`` is exactly ``{{_base_.a.b}}``."""
+    match = _BASE.fullmatch(text.strip())
+    return match[1] if match else None
+
+
+def _follow(base: Any, path: str) -> Any:
+    for part in re.findall(r"[^.\[\]'\"]+", path):
+        try:
+            base = base[int(part) if isinstance(base, list | tuple) else part]
+        except (LookupError, TypeError, ValueError):
+            raise ConfigError(f"{{{{_base_{path}}}}}: the base has no {part!r}") from None
+    return base
+
+
+follow = _follow
