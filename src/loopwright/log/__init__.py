@@ -1,11 +1,24 @@
 """Numbers of a run: storage, records, writers, and the MMEngine names over them."""
 
+from loopwright.log.backends import BaseVisBackend, LocalVisBackend, TensorboardVisBackend
 from loopwright.log.history import HistoryBuffer
+from loopwright.log.hub import MessageHub
+from loopwright.log.logger import MMLogger, print_log
+from loopwright.log.processor import LogProcessor
 from loopwright.log.record import CustomStatistic, LogRecord, Point, RecordSpec, make_record
 from loopwright.log.storage import EventStorage, get_event_storage, has_event_storage
+from loopwright.log.visualizer import Visualizer
 from loopwright.log.writers import ConsoleWriter, CSVWriter, JSONLWriter, Writer, WriterSet
 
 __all__ = [
+    "BaseVisBackend",
+    "LocalVisBackend",
+    "LogProcessor",
+    "MMLogger",
+    "MessageHub",
+    "TensorboardVisBackend",
+    "Visualizer",
+    "print_log",
     "CSVWriter",
     "ConsoleWriter",
     "CustomStatistic",

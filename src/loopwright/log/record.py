@@ -105,6 +105,16 @@ class LogRecord:
         """Whether nothing new was put since the record before."""
         return not (self.scalars or self.timing or self.points or self.images or self.histograms)
 
+    def point_groups(self) -> list[list[Point]]:
+        """The points by iteration, no name twice in a group: a second value gets its own group."""
+        groups: dict[tuple[int, int], dict[str, Point]] = {}
+        for point in self.points:
+            turn = 0
+            while point.name in groups.setdefault((point.iter, turn), {}):
+                turn += 1
+            groups[point.iter, turn][point.name] = point
+        return [list(group.values()) for _, group in sorted(groups.items())]
+
 
 def is_timing(name: str) -> bool:
     """Whether a scalar tells wall-clock time or memory: such go into the timing file.
@@ -188,7 +198,7 @@ def _own_iterations(
 
 
 @lru_cache(maxsize=4096)
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
     return re.match(pattern, name) is not None
 
 
@@ -199,7 +209,7 @@ def _summary(
     if spec.mean_pattern is None:
         smoothed = storage.smoothing_hint(name)
     else:
-        smoothed = _matches(spec.mean_pattern, shown)
+        smoothed = matches(spec.mean_pattern, shown)
     if not smoothed:
         return history.current()
     storage.want_window(spec.window)

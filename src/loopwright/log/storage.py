@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from loopwright.log import opened
 from loopwright.log.history import HistoryBuffer
 from loopwright.log.pictures import Histogram, Picture, Shelf, summarise_histogram
 from loopwright.log.reading import is_tensor, read_numbers
@@ -17,11 +17,6 @@ __all__ = ["EventStorage", "get_event_storage", "has_event_storage"]
 
 _EPOCH_BEGINS = object()
 _LEAST_WINDOW_SAVED = 64
-_OPEN: contextvars.ContextVar[tuple[EventStorage, ...]] = contextvars.ContextVar(
-    "loopwright_event_storages", default=()
-)
-_ENTERED: list[EventStorage] = []
-_ENTERED_LOCK = threading.Lock()
 
 
 class EventStorage:
@@ -48,6 +43,7 @@ class EventStorage:
         self.samples: int | None = None
         self.keep, self.max_pending = keep, max_pending
         self.dropped: dict[str, int] = {}
+        self.transient: set[str] = set()
         self.cursors: dict[str, dict[str, Any]] = {}
         self.images: Shelf[Picture] = Shelf()
         self.histograms: Shelf[Histogram] = Shelf()
@@ -228,6 +224,13 @@ class EventStorage:
         if number:
             self.dropped[name] = self.dropped.get(name, 0) + number
 
+    def adopt(self, name: str, history: HistoryBuffer) -> None:
+        """Take a history made elsewhere under `name`."""
+        if not isinstance(history, HistoryBuffer):
+            raise TypeError(f"{name!r}: got {type(history).__name__}, wanted a HistoryBuffer")
+        self.flush()
+        self._histories[name] = history
+
     def want_window(self, window_size: int) -> None:
         """Make sure that windows of this size are kept, and saved with the state."""
         self._widest = max(self._widest, window_size)
@@ -290,18 +293,11 @@ class EventStorage:
         self.iter += 1
 
     def __enter__(self) -> EventStorage:
-        _OPEN.set((*_OPEN.get(), self))
-        with _ENTERED_LOCK:
-            _ENTERED.append(self)
+        opened.enter(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        stack = _OPEN.get()
-        if not stack or stack[-1] is not self:
-            raise RuntimeError("storages must be left in the opposite order of entering them")
-        _OPEN.set(stack[:-1])
-        with _ENTERED_LOCK:
-            _ENTERED.remove(self)
+        opened.leave(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data of bounded size: windows, totals and what is not yet written."""
@@ -320,6 +316,7 @@ class EventStorage:
             "histories": {
                 name: history.state_dict(max(self._widest, unread.get(name, 0)))
                 for name, history in self._histories.items()
+                if name not in self.transient
             },
         }
 
@@ -359,22 +356,19 @@ def get_event_storage() -> EventStorage:
     Raises:
         RuntimeError: there is none, or a thread of its own sees several.
     """
-    stack = _OPEN.get()
-    if stack:
-        return stack[-1]
-    distinct = list({id(s): s for s in list(_ENTERED)}.values())
-    if len(distinct) == 1:
-        return distinct[0]
-    if not distinct:
+    candidates = opened.candidates()
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
         raise RuntimeError(
             "no EventStorage is open: call get_event_storage() inside `with EventStorage():` "
             "(a training run opens one)"
         )
     raise RuntimeError(
-        f"this thread entered no EventStorage and {len(distinct)} are open elsewhere"
+        f"this thread entered no EventStorage and {len(candidates)} are open elsewhere"
     )
 
 
 def has_event_storage() -> bool:
     """Whether `get_event_storage` would answer."""
-    return bool(_OPEN.get()) or len({id(s) for s in list(_ENTERED)}) == 1
+    return len(opened.candidates()) == 1

@@ -48,10 +48,16 @@ class WriterSet:
             for name, writer in list(self.writers.items()):
                 self._attempt(name, writer.write, record)
 
+    def call(self, method: str, *arguments: Any, **options: Any) -> None:
+        """Call a method of each writer that has it."""
+        for name, writer in list(self.writers.items()):
+            act = getattr(writer, method, None)
+            if act is not None:
+                self._attempt(name, act, *arguments, **options)
+
     def close(self) -> None:
         """Close each, whatever the others do."""
-        for name, writer in list(self.writers.items()):
-            self._attempt(name, writer.close)
+        self.call("close")
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the writers that have one, by name."""
@@ -69,9 +75,9 @@ class WriterSet:
             if load is not None and name in state:
                 self._attempt(name, load, state[name])
 
-    def _attempt(self, name: str, act: Any, *arguments: Any) -> None:
+    def _attempt(self, name: str, act: Any, *arguments: Any, **options: Any) -> None:
         try:
-            act(*arguments)
+            act(*arguments, **options)
         except Exception as error:
             writer = self.writers.pop(name)
             self.dropped[name] = f"{type(error).__name__}: {error}"

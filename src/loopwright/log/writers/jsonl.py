@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +64,9 @@ class JSONLWriter:
 
 def metric_lines(record: LogRecord) -> Iterator[str]:
     """The lines of a record: first values of earlier iterations, then the record itself."""
-    for _, group in groupby(record.points, key=lambda p: p.iter):
-        for points in _without_repeats(list(group)):
-            head = _head(record.tag, *_where(points[0]))
-            yield _line(head | {p.name: p.value for p in points})
+    for points in record.point_groups():
+        head = _head(record.tag, *_where(points[0]))
+        yield _line(head | {p.name: p.value for p in points})
     if record.scalars:
         head = _head(record.tag, *_where(record))
         yield _line(head | dict(record.scalars))
@@ -78,18 +76,6 @@ def timing_line(record: LogRecord) -> str:
     """The wall-clock side of a record."""
     head: dict[str, Any] = {"tag": record.tag, "iter": record.iter, "epoch": record.epoch}
     return _line(head | {"wall_time": round(record.wall_time, 3)} | dict(record.timing))
-
-
-def _without_repeats(points: list[Point]) -> list[list[Point]]:
-    """The points split so that no group holds a name twice: a second value gets its own line."""
-    groups: list[dict[str, Point]] = [{}]
-    for point in points:
-        group = next((g for g in groups if point.name not in g), None)
-        if group is None:
-            group = {}
-            groups.append(group)
-        group[point.name] = point
-    return [list(group.values()) for group in groups]
 
 
 def _where(item: Point | LogRecord) -> tuple[int, int | None, int, int | None]:

@@ -1,0 +1,42 @@
+"""Which storages are entered: a stack in each context, and all of them for helper threads."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = ["candidates", "enter", "leave"]
+
+_STACK: ContextVar[tuple[Any, ...]] = ContextVar("loopwright_event_storages", default=())
+_ENTERED: list[Any] = []
+_LOCK = threading.Lock()
+
+
+def enter(storage: Any) -> None:
+    """Put a storage on top of this context's stack."""
+    _STACK.set((*_STACK.get(), storage))
+    with _LOCK:
+        _ENTERED.append(storage)
+
+
+def leave(storage: Any) -> None:
+    """Take the storage off the stack.
+
+    Raises:
+        RuntimeError: it is not the one on top.
+    """
+    stack = _STACK.get()
+    if not stack or stack[-1] is not storage:
+        raise RuntimeError("storages must be left in the opposite order of entering them")
+    _STACK.set(stack[:-1])
+    with _LOCK:
+        _ENTERED.remove(storage)
+
+
+def candidates() -> list[Any]:
+    """The top of this context's stack; without one, every storage entered anywhere."""
+    stack = _STACK.get()
+    if stack:
+        return [stack[-1]]
+    return list({id(s): s for s in list(_ENTERED)}.values())

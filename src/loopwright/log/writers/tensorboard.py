@@ -1,0 +1,72 @@
+"""TensorBoardWriter: scalars, images and histograms as TensorBoard event files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from loopwright.log.pictures import Histogram
+from loopwright.log.record import LogRecord
+from loopwright.log.writers.tracker import Tracker, optional
+
+__all__ = ["TensorBoardWriter"]
+
+
+class TensorBoardWriter(Tracker):
+    """Writes event files into `log_dir` through torch.utils.tensorboard.
+
+    After a resume, events of iterations that are run again are purged by TensorBoard.
+
+    Raises:
+        ImportError: at once when tensorboard is not installed.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__()
+        optional("tensorboard", "loopwright[tensorboard]")
+        self.log_dir, self.options = str(log_dir), options
+
+    def open(self) -> Any:
+        """A SummaryWriter that starts after the last iteration written."""
+        library = optional("torch.utils.tensorboard", "loopwright[tensorboard]")
+        options = dict(self.options)
+        if self.last_iter >= 0:
+            options.setdefault("purge_step", self.last_iter + 1)
+        return library.SummaryWriter(log_dir=self.log_dir, **options)
+
+    def log_numbers(self, numbers: Mapping[str, float], iteration: int, record: LogRecord) -> None:
+        """One scalar event each."""
+        for name, value in numbers.items():
+            self.experiment.add_scalar(name, value, iteration, walltime=record.wall_time or None)
+
+    def log_image(self, name: str, pixels: Any, iteration: int) -> None:
+        """One image event."""
+        self.experiment.add_image(name, pixels, iteration, dataformats="HWC")
+
+    def log_text(self, name: str, text: str) -> None:
+        """One text event, shown as it is."""
+        self.experiment.add_text(name, "```\n" + text + "\n```")
+
+    def write(self, record: LogRecord) -> None:
+        """Scalars, images, then histograms."""
+        super().write(record)
+        for histogram in record.histograms:
+            self._log_histogram(histogram)
+        if self._experiment is not None:
+            self._experiment.flush()
+
+    def _log_histogram(self, histogram: Histogram) -> None:
+        counts, low, high, total, squares = histogram.numbers()
+        width = (high - low) / len(counts)
+        self.experiment.add_histogram_raw(
+            histogram.name,
+            min=low,
+            max=high,
+            num=histogram.number,
+            sum=total,
+            sum_squares=squares,
+            bucket_limits=[low + width * (i + 1) for i in range(len(counts))],
+            bucket_counts=counts,
+            global_step=histogram.iter,
+        )
