@@ -42,7 +42,7 @@ def test_the_ranks_together_see_every_sample(length, world, epoch, seed):
     assert len({len(share) for share in shares}) == 1
     assert set().union(*shares) == set(range(length))
     exact = [order(seed, epoch, length, r, world, round_up=False).tolist() for r in range(world)]
-    assert sorted(sum(exact, [])) == list(range(length))
+    assert sorted(i for share in exact for i in share) == list(range(length))
 
 
 @given(length=st.integers(1, 30), world=st.integers(1, 3), start=st.integers(0, 100))

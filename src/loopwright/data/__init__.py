@@ -1,7 +1,10 @@
 """Data: order, randomness, samplers, datasets, transforms, and the loader that joins them."""
 
+from loopwright.data import folder, transforms
 from loopwright.data.build import build_dataloader
 from loopwright.data.collate import default_collate, pseudo_collate
+from loopwright.data.compose import Compose
+from loopwright.data.dataset import BaseDataset, force_full_init
 from loopwright.data.faults import (
     BadSample,
     BadSamples,
@@ -18,8 +21,23 @@ from loopwright.data.randomness import H, mix, seed_sample, seed_step
 from loopwright.data.samplers import DefaultSampler, InfiniteSampler
 from loopwright.data.stream import StreamLoader
 from loopwright.data.workers import WorkerSettings
+from loopwright.data.wrappers import (
+    ClassBalancedDataset,
+    ConcatDataset,
+    MultiImageMixDataset,
+    RepeatDataset,
+)
 
 __all__ = [
+    "BaseDataset",
+    "ClassBalancedDataset",
+    "Compose",
+    "ConcatDataset",
+    "MultiImageMixDataset",
+    "RepeatDataset",
+    "folder",
+    "force_full_init",
+    "transforms",
     "BadSample",
     "BadSamples",
     "DataError",
