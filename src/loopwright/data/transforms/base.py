@@ -8,6 +8,7 @@ Keys, as OpenMMLab writes them: ``img`` (H, W, C), ``gt_bboxes`` float32 (n, 4) 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,11 @@ def clipped(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     [[0.0, 2.0, 5.0, 3.0]]
     """
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+
+
+def between(ends: Sequence[float]) -> float:
+    """A draw from numpy's generator, evenly between two numbers."""
+    return float(np.random.uniform(ends[0], ends[1]))
 
 
 def size_pair(size: Any, what: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.data.transforms.base import BaseTransform, Results
+from loopwright.data.transforms.base import BaseTransform, Results, between
 from loopwright.registry import TRANSFORMS
 
 
@@ -51,8 +51,8 @@ def to_hsv(image: np.ndarray) -> np.ndarray:
 def from_hsv(hsv: np.ndarray) -> np.ndarray:
     """The inverse of ``to_hsv``.
 
-    >>> from_hsv(to_hsv(np.array([[[0.25, 0.5, 1.0]]], np.float32))).tolist()
-    [[[0.25, 0.5, 1.0]]]
+    >>> from_hsv(to_hsv(np.array([[[0.0, 0.5, 1.0]]], np.float32))).tolist()
+    [[[0.0, 0.5, 1.0]]]
     """
     hue, saturation, value = np.moveaxis(hsv, -1, 0)
 
@@ -89,8 +89,8 @@ class PhotoMetricDistortion(BaseTransform):
         # all draws first, so that their number never depends on their outcome
         chances = np.random.randint(2, size=6)
         brightness = np.random.uniform(-self.brightness_delta, self.brightness_delta)
-        contrast = np.random.uniform(*self.contrast_range)
-        saturation = np.random.uniform(*self.saturation_range)
+        contrast = between(self.contrast_range)
+        saturation = between(self.saturation_range)
         hue = np.random.uniform(-self.hue_delta, self.hue_delta)
         shown = image.astype(np.float32)
         if chances[0]:

@@ -11,6 +11,7 @@ import numpy as np
 from loopwright.data.transforms.base import (
     BaseTransform,
     Results,
+    between,
     keep_objects,
     objects_inside,
     size_pair,
@@ -146,7 +147,7 @@ class RandomResizedCrop(BaseTransform):
     def _window(self, height: int, width: int) -> tuple[int, int, int, int]:
         low, high = map(math.log, self.aspect_ratio_range)
         for _ in range(self.max_attempts):
-            area = height * width * np.random.uniform(*self.crop_ratio_range)
+            area = height * width * between(self.crop_ratio_range)
             shape = math.exp(np.random.uniform(low, high))
             wide, tall = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
             if 0 < wide <= width and 0 < tall <= height:

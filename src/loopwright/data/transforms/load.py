@@ -60,7 +60,7 @@ def _array(image: Any, color: str) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseTransform):
-    """Read ``img_path`` (or keep an ``img`` that is there) as ``img``, BGR unless told otherwise."""
+    """Read ``img_path`` (or keep an ``img`` that is there) as ``img``, BGR by default."""
 
     def __init__(
         self,

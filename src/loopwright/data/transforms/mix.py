@@ -15,6 +15,7 @@ from loopwright.data.transforms.base import (
     OF_OBJECTS,
     BaseTransform,
     Results,
+    between,
     objects_inside,
     size_pair,
 )
@@ -63,7 +64,7 @@ class Mosaic(BaseTransform):
         if np.random.random() > self.prob or any(other is None for other in others):
             return results
         wide, tall = self.img_scale
-        centre = [int(np.random.uniform(*self.center_ratio_range) * edge) for edge in (wide, tall)]
+        centre = [int(between(self.center_ratio_range) * edge) for edge in (wide, tall)]
         canvas = _canvas(results["img"], 2 * tall, 2 * wide, self.pad_val)
         parts = [results, *others]
         for corner, part in enumerate(parts):
@@ -169,6 +170,6 @@ class MixUp(BaseTransform):
         height, width = fitted_inside(other["img"].shape[:2], tall, wide)
         other = resize_to(other, height, width, "bilinear", clip=False)
         other = pad_to(other, tall, wide, self.pad_val, 255)
-        ratio = np.random.uniform(*self.ratio_range)
+        ratio = between(self.ratio_range)
         size = max(1, int(tall * ratio)), max(1, int(wide * ratio))
         return resize_to(other, *size, "bilinear", clip=False)

@@ -10,6 +10,7 @@ import numpy as np
 from loopwright.data.transforms.base import (
     BaseTransform,
     Results,
+    between,
     objects_inside,
     resized,
     size_pair,
@@ -103,7 +104,7 @@ class RandomResize(BaseTransform):
 
     def _drawn(self) -> tuple[int, int]:
         if self.ratio_range is not None:
-            ratio = np.random.uniform(*self.ratio_range)
+            ratio = between(self.ratio_range)
             return int(self.scale[0] * ratio), int(self.scale[1] * ratio)
         one, other = (sorted(scale) for scale in self.scale)
         edges = [sorted(pair) for pair in zip(one, other)]
