@@ -1,6 +1,12 @@
 """Numbers of a run: storage, records, writers, and the MMEngine names over them."""
 
 from loopwright.log.backends import BaseVisBackend, LocalVisBackend, TensorboardVisBackend
+from loopwright.log.events import (
+    CommonMetricPrinter,
+    EventWriter,
+    JSONWriter,
+    TensorboardXWriter,
+)
 from loopwright.log.history import HistoryBuffer
 from loopwright.log.hub import MessageHub
 from loopwright.log.logger import MMLogger, print_log
@@ -8,9 +14,24 @@ from loopwright.log.processor import LogProcessor
 from loopwright.log.record import CustomStatistic, LogRecord, Point, RecordSpec, make_record
 from loopwright.log.storage import EventStorage, get_event_storage, has_event_storage
 from loopwright.log.visualizer import Visualizer
-from loopwright.log.writers import ConsoleWriter, CSVWriter, JSONLWriter, Writer, WriterSet
+from loopwright.log.writers import (
+    Background,
+    ConsoleWriter,
+    CSVWriter,
+    JSONLWriter,
+    LocalWriter,
+    MLflowWriter,
+    TensorBoardWriter,
+    WandbWriter,
+    Writer,
+    WriterSet,
+)
 
 __all__ = [
+    "CommonMetricPrinter",
+    "EventWriter",
+    "JSONWriter",
+    "TensorboardXWriter",
     "BaseVisBackend",
     "LocalVisBackend",
     "LogProcessor",
@@ -19,7 +40,12 @@ __all__ = [
     "TensorboardVisBackend",
     "Visualizer",
     "print_log",
+    "Background",
     "CSVWriter",
+    "LocalWriter",
+    "MLflowWriter",
+    "TensorBoardWriter",
+    "WandbWriter",
     "ConsoleWriter",
     "CustomStatistic",
     "EventStorage",

@@ -131,12 +131,12 @@ class LogProcessor:
         """lr, eta, time, data_time, memory, and in training everything else, in that order."""
         digits = self.num_digits
         rates = [n for n in values if n.endswith("lr")] if mode == "train" else []
-        line = " ".join(f"{n}: {values[n]:.{digits}e} " for n in rates) if rates else ""
+        line = " ".join(f"{n}: {values[n]:.{digits}e}" for n in rates)
         parts = [f"eta: {span(self._left(runner, values, mode, batch_idx))}"]
         parts += [f"{n}: {values[n]:.{digits}f}" for n in _TIMES if n in values]
         if "memory" in values:
             parts.append(f"memory: {int(values['memory'])}")
-        line += (" " if rates else "  ") + "  ".join(parts) + "  "
+        line += "  " + "  ".join(parts) + "  "
         if mode == "train":
             told = (*_NOT_METRICS, *rates)
             others = [f"{n}: {self._figure(v)}" for n, v in values.items() if n not in told]

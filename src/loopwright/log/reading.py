@@ -23,7 +23,7 @@ def read_numbers(values: Sequence[Any]) -> list[float | None]:
     [1.0, 2.5, 1.0, None, None]
     """
     numbers: list[float | None] = [None] * len(values)
-    groups: dict[tuple[Any, Any], list[int]] = {}
+    groups: dict[tuple[Any, int], list[int]] = {}
     for index, value in enumerate(values):
         kind = type(value)
         if kind is float:
@@ -32,7 +32,12 @@ def read_numbers(values: Sequence[Any]) -> list[float | None]:
             numbers[index] = float(value)
         elif is_tensor(value):
             if value.numel() == 1:
-                groups.setdefault((value.dtype, value.device), []).append(index)
+                key = (value.dtype, value.get_device())
+                group = groups.get(key)
+                if group is None:
+                    groups[key] = [index]
+                else:
+                    group.append(index)
         else:
             numbers[index] = _as_float(value)
     for indices in groups.values():
@@ -46,8 +51,9 @@ def _read_group(tensors: list[Any]) -> list[float | None]:
     import torch
 
     try:
-        flat = [t.detach() if t.dim() == 0 else t.detach().reshape(()) for t in tensors]
-        return [float(v) for v in torch.stack(flat).tolist()]
+        with torch.no_grad():
+            flat = [t if t.dim() == 0 else t.reshape(()) for t in tensors]
+            return [float(v) for v in torch.stack(flat).tolist()]
     except (RuntimeError, TypeError, NotImplementedError):  # complex, meta, quantised
         return [_as_float(t) for t in tensors]
 

@@ -76,6 +76,7 @@ class Point:
     epoch: int
     step: int | None
     samples: int | None
+    tag: str = "train"
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def _own_iterations(
 
 @lru_cache(maxsize=4096)
 def matches(pattern: str, name: str) -> bool:
-    return re.match(pattern, name) is not None
+    return re.search(pattern, name) is not None
 
 
 def _summary(
@@ -270,7 +271,7 @@ class _Placing:
         samples = self._between("samples", self.storage.samples, iteration)
         offset = self.spec.offset
         epoch = self._epoch(iteration) + offset
-        return Point(name, value, iteration + offset, epoch, step, samples)
+        return Point(name, value, iteration + offset, epoch, step, samples, self.spec.tag)
 
     def _between(self, key: str, now: int | None, iteration: int) -> int | None:
         before, first = self.cursor[key], self.cursor["iter"]

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from loopwright.log import opened
+from loopwright.log.folding import EPOCH_BEGINS, Pending, fold
 from loopwright.log.history import HistoryBuffer
 from loopwright.log.pictures import Histogram, Picture, Shelf, summarise_histogram
 from loopwright.log.reading import is_tensor, read_numbers
 
 __all__ = ["EventStorage", "get_event_storage", "has_event_storage"]
 
-_EPOCH_BEGINS = object()
 _LEAST_WINDOW_SAVED = 64
 
 
@@ -48,7 +48,7 @@ class EventStorage:
         self.images: Shelf[Picture] = Shelf()
         self.histograms: Shelf[Histogram] = Shelf()
         self.epochs: list[tuple[int, int]] = []
-        self._pending: list[tuple[int, str, Any]] = []
+        self._pending: list[Pending] = []
         self._histories: dict[str, HistoryBuffer] = {}
         self._hints: dict[str, bool] = {}
         self._prefix = ""
@@ -139,7 +139,7 @@ class EventStorage:
 
     def mark_epoch(self, epoch: int) -> None:
         """Say that `epoch` begins with the current iteration: 'epoch' windows start again here."""
-        self._pending.append((self.iter, str(epoch), _EPOCH_BEGINS))
+        self._pending.append((self.iter, str(epoch), EPOCH_BEGINS))
 
     @contextmanager
     def name_scope(self, name: str) -> Iterator[None]:
@@ -163,42 +163,13 @@ class EventStorage:
                 return
             batch = self._pending[:count]
             del self._pending[:count]
-            values = [v for *_, m in batch if m is not _EPOCH_BEGINS for v in m.values()]
-            numbers = iter(read_numbers(values))
-            columns: dict[str, tuple[list[float], list[int]]] = {}
-            for iteration, prefix, mapping in batch:
-                if mapping is _EPOCH_BEGINS:
-                    self._extend(columns)
-                    self._begin_epoch(iteration, int(prefix))
-                else:
-                    self._sort_in(columns, iteration, prefix, mapping, numbers)
-            self._extend(columns)
-
-    def _sort_in(
-        self,
-        columns: dict[str, tuple[list[float], list[int]]],
-        iteration: int,
-        prefix: str,
-        mapping: Mapping[str, Any],
-        numbers: Iterator[float | None],
-    ) -> None:
-        if prefix and prefix[-1] != "/":
-            prefix += "/"
-        for name, number in zip(mapping, numbers):
-            if number is None:
-                self._drop(prefix + name, _describe(mapping[name]), iteration)
-            else:
-                column = columns.get(prefix + name)
-                if column is None:
-                    column = columns[prefix + name] = ([], [])
-                column[0].append(number)
-                column[1].append(iteration)
-
-    def _extend(self, columns: dict[str, tuple[list[float], list[int]]]) -> None:
-        """Move the sorted values into the histories."""
-        for name, (values, iters) in columns.items():
-            self._history(name).extend(values, iters)
-        columns.clear()
+            for stretch in fold(batch):
+                for name, column in stretch.columns.items():
+                    self._history(name).extend(*column)
+                for name, what, iteration in stretch.rejected:
+                    self._drop(name, what, iteration)
+                if stretch.epoch is not None:
+                    self._begin_epoch(*stretch.epoch)
 
     def _begin_epoch(self, iteration: int, epoch: int) -> None:
         for history in self._histories.values():
@@ -343,11 +314,6 @@ def _most_unread(
         name: max((h.number - seen.get(name, 0) for seen in behind), default=0)
         for name, h in histories.items()
     }
-
-
-def _describe(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
 
 
 def get_event_storage() -> EventStorage:

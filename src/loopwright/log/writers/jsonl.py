@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from loopwright.log.record import LogRecord, Point
 from loopwright.log.writers.lines import LineFile
 
-__all__ = ["JSONLWriter", "metric_lines", "timing_line"]
+__all__ = ["JSONLWriter", "metric_lines", "position", "timing_line"]
 
 
 class JSONLWriter:
@@ -27,7 +27,9 @@ class JSONLWriter:
         path: str | os.PathLike[str],
         *,
         timing_path: str | os.PathLike[str] | None = None,
+        head: Callable[[Point | LogRecord], dict[str, Any]] | None = None,
     ) -> None:
+        self.head = position if head is None else head
         path = Path(path)
         if path.suffix not in (".json", ".jsonl"):
             path = path / "metrics.jsonl"
@@ -41,10 +43,10 @@ class JSONLWriter:
 
     def write(self, record: LogRecord) -> None:
         """Append the record's lines."""
-        lines = list(metric_lines(record))
+        lines = list(metric_lines(record, self.head))
         if lines:
             self.metrics.append("".join(lines))
-        self.timing.append(timing_line(record))
+        self.timing.append(timing_line(record, self.head))
 
     def close(self) -> None:
         """Make everything durable and close both files."""
@@ -62,35 +64,30 @@ class JSONLWriter:
         self.timing.truncate(state["timing"])
 
 
-def metric_lines(record: LogRecord) -> Iterator[str]:
+def position(item: Point | LogRecord) -> dict[str, Any]:
+    """Where a value lies: tag, iteration, epoch, optimizer step and samples where known."""
+    head: dict[str, Any] = {"tag": item.tag, "iter": item.iter, "epoch": item.epoch}
+    if item.step is not None:
+        head["step"] = item.step
+    if item.samples is not None:
+        head["samples"] = item.samples
+    return head
+
+
+Head = Callable[[Point | LogRecord], dict[str, Any]]
+
+
+def metric_lines(record: LogRecord, head: Head = position) -> Iterator[str]:
     """The lines of a record: first values of earlier iterations, then the record itself."""
     for points in record.point_groups():
-        head = _head(record.tag, *_where(points[0]))
-        yield _line(head | {p.name: p.value for p in points})
+        yield _line(head(points[0]) | {p.name: p.value for p in points})
     if record.scalars:
-        head = _head(record.tag, *_where(record))
-        yield _line(head | dict(record.scalars))
+        yield _line(head(record) | dict(record.scalars))
 
 
-def timing_line(record: LogRecord) -> str:
+def timing_line(record: LogRecord, head: Head = position) -> str:
     """The wall-clock side of a record."""
-    head: dict[str, Any] = {"tag": record.tag, "iter": record.iter, "epoch": record.epoch}
-    return _line(head | {"wall_time": round(record.wall_time, 3)} | dict(record.timing))
-
-
-def _where(item: Point | LogRecord) -> tuple[int, int | None, int, int | None]:
-    return item.iter, item.step, item.epoch, item.samples
-
-
-def _head(
-    tag: str, iteration: int, step: int | None, epoch: int, samples: int | None
-) -> dict[str, Any]:
-    head: dict[str, Any] = {"tag": tag, "iter": iteration, "epoch": epoch}
-    if step is not None:
-        head["step"] = step
-    if samples is not None:
-        head["samples"] = samples
-    return head
+    return _line(head(record) | {"wall_time": round(record.wall_time, 3)} | dict(record.timing))
 
 
 def _line(entries: Mapping[str, Any]) -> str:
