@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
-from loopwright.config import ConfigError
+from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import origin_of
 
 Part = Any  # a config dict, or an object that the user built
@@ -157,5 +157,5 @@ def _check_group(spec: RunSpec, what: str, keys: tuple[str, ...]) -> None:
 
 
 def _at(cfg: Any, key: Any) -> str:
-    origin = origin_of(cfg, key) if cfg is not None else None
+    origin = cfg.origin(key) if isinstance(cfg, Config) else origin_of(cfg, key)
     return f"{origin}: " if origin else ""

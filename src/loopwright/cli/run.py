@@ -57,7 +57,7 @@ def read(
 ) -> Config:
     """The config with the command line's wishes in it, and the user's modules imported."""
     cfg = Config.fromfile(config, trust=trust_config)
-    apply_overrides(cfg, [*overrides, *cfg_options])
+    cfg = apply_overrides(cfg, [*overrides, *cfg_options])
     if work_dir is not None:
         cfg["work_dir"] = work_dir
     elif cfg.get("work_dir") is None:

@@ -1,6 +1,7 @@
 """Hooks: what is done at the moments of a run, one hook a file."""
 
 from loopwright.hooks.checkpoint import CheckpointHook
+from loopwright.hooks.curves import CurvesHook
 from loopwright.hooks.hook import Hook
 from loopwright.hooks.iter_timer import IterTimerHook
 from loopwright.hooks.logger import LoggerHook
@@ -11,6 +12,7 @@ from loopwright.hooks.visualization import DetVisualizationHook, SegVisualizatio
 
 __all__ = [
     "CheckpointHook",
+    "CurvesHook",
     "DetVisualizationHook",
     "DistSamplerSeedHook",
     "Hook",

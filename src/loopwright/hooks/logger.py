@@ -65,7 +65,7 @@ class LoggerHook(Hook):
         return done == self._length and (not self.ignore_last or self._length <= self.interval)
 
     def _record(self, runner: Any, tag: str) -> None:
-        spec = runner.log_processor.record_spec(tag)
+        spec = runner.log_processor.spec(tag)
         runner.writers.write(make_record(runner.storage, runner.progress, spec))
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:

@@ -25,7 +25,9 @@ def path_of(part: Any) -> str:
     whole = _config.get()
     if whole is None or part is None:
         return ""
-    return next((path for path, node in _nodes(whole, "") if node is part), "")
+    tops = ((str(key), whole[key]) for key in whole)
+    found = (path for key, top in tops for path, node in _nodes(top, key) if node is part)
+    return next(found, "")
 
 
 def _nodes(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -36,4 +38,4 @@ def _nodes(node: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(node, list | tuple):
         items = enumerate(node)
     for key, value in items:
-        yield from _nodes(value, f"{path}.{key}" if path else str(key))
+        yield from _nodes(value, f"{path}.{key}")

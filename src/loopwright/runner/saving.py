@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from loopwright.checkpoint import Store, load_any, load_weights
+from loopwright.checkpoint import SaveError, Store, load_any, load_weights
 from loopwright.model import unwrap
 from loopwright.runner.state import in_window, pack, unpack
 
@@ -25,9 +26,9 @@ def save_checkpoint(
     by_epoch: bool | None = True,
     save_optimizer: bool = True,
     save_param_scheduler: bool = True,
-    replaces: list[str] | tuple[str, ...] = (),
+    replaces: Sequence[str] = (),
     async_save: bool = False,
-    meta: dict[str, Any] | None = None,
+    extra_meta: dict[str, Any] | None = None,
 ) -> bool:
     """Write a checkpoint from inside a hook; then delete the ones it replaces.
 
@@ -39,15 +40,17 @@ def save_checkpoint(
     state = pack(
         runner, finished=finished, optimizer=save_optimizer, schedulers=save_param_scheduler
     )
-    state["meta"] = {**_meta(runner, finished), **(meta or {})}
+    state["meta"] = {**_meta(runner, finished), **(extra_meta or {})}
     runner.call_hook("before_save_checkpoint", checkpoint=state)
+    meta = state.pop("meta")
     try:
-        store.save(name, state, step=finished["iter"], meta=state.pop("meta"))
-    except OSError as error:
+        store.save(
+            name, state, step=finished["iter"], meta=meta, then=_cleaning(store, name, replaces)
+        )
+    except SaveError as error:
         _count_failure(runner, name, error)
         return False
     runner.failed_saves = 0
-    _delete(store, [*replaces, *_superseded(store, name)])
     return True
 
 
@@ -87,9 +90,10 @@ def _save_now(runner: Any, name: str) -> None:
     state["meta"] = _meta(runner, counters)
     runner.call_hook("before_save_checkpoint", checkpoint=state)
     store = runner.store
-    store.save(name, state, step=counters["iter"], meta=state.pop("meta"))
-    store.wait()
-    _delete(store, _superseded(store, name))
+    meta = state.pop("meta")
+    for pending in runner.stores.values():
+        pending.wait()
+    store.save(name, state, step=counters["iter"], meta=meta, then=_cleaning(store, name, ()))
 
 
 def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
@@ -126,15 +130,19 @@ def _superseded(store: Store, name: str) -> list[str]:
     return [old for old in store.names() if old.startswith(PASSING) and old != name]
 
 
-def _delete(store: Store, names: list[str]) -> None:
-    """Delete after the successor is on the disk."""
-    if names:
-        store.wait()
-    for name in names:
-        store.delete(name)
+def _cleaning(store: Store, name: str, replaces: Sequence[str]) -> Callable[[], None]:
+    """What goes once the new checkpoint is committed: those it replaces, and passing ones."""
+
+    def clean() -> None:
+        there = set(store.names())
+        for old in (*replaces, *_superseded(store, name)):
+            if old in there:
+                store.delete(old)
+
+    return clean
 
 
-def _count_failure(runner: Any, name: str, error: OSError) -> None:
+def _count_failure(runner: Any, name: str, error: SaveError) -> None:
     runner.failed_saves += 1
     limit = int(runner.spec.faults.get("max_failed_saves", 3))
     runner.logger.error(f"checkpoint {name} could not be written: {error}; earlier ones are whole")
@@ -168,10 +176,10 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
     """
     runner.loaded = True
     if filename is None:
-        found = runner.store.load()
-        if found is None:
+        if not runner.store.names():
             runner.logger.info(f"nothing to resume in {runner.work_dir}: starting anew")
             return
+        found = runner.store.load()
         state, meta, path = found.state, found.meta, found.path
     else:
         state, meta, path = load_any(filename), {}, filename

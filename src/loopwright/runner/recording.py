@@ -1,0 +1,107 @@
+"""Where a run's words and numbers go: logger, storage, hub, visualizer and writers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+from loopwright.log import (
+    ConsoleWriter,
+    CSVWriter,
+    EventStorage,
+    JSONLWriter,
+    LogProcessor,
+    MessageHub,
+    MMLogger,
+    Visualizer,
+    WriterSet,
+)
+from loopwright.registry import LOG_PROCESSORS, VISUALIZERS
+
+
+def build_logger(runner: Any) -> MMLogger:
+    """A logger to the console and to ``<work_dir>/<timestamp>/<timestamp>.log``."""
+    file = os.path.join(runner.log_dir, f"{runner.timestamp}.log")
+    logger = MMLogger(
+        runner.experiment_name,
+        log_file=file,
+        log_level=runner.spec.log_level,
+        distributed=runner.distributed,
+    )
+    return logger.as_current() if hasattr(logger, "as_current") else logger
+
+
+def build_storage(runner: Any) -> tuple[EventStorage, MessageHub]:
+    """The storage of the run and MMEngine's hub over it, each this run's own."""
+    storage = EventStorage()
+    return storage, MessageHub(runner.experiment_name, storage=storage)
+
+
+def build_log_processor(runner: Any) -> Any:
+    """The log processor: from its config, or one that counts as the training loop does."""
+    cfg = runner.spec.log_processor
+    if cfg is None:
+        return LogProcessor(by_epoch=_by_epoch(runner.spec.train_cfg))
+    if not isinstance(cfg, dict):
+        return cfg
+    return LOG_PROCESSORS.build({"type": "LogProcessor", **cfg})
+
+
+def build_visualizer(runner: Any) -> Any:
+    """The visualizer with its backends, which also receive every record."""
+    cfg = runner.spec.visualizer
+    if cfg is None:
+        return Visualizer(runner.experiment_name, save_dir=runner.log_dir)
+    if not isinstance(cfg, dict):
+        return cfg
+    defaults = {"name": runner.experiment_name, "save_dir": runner.log_dir}
+    return VISUALIZERS.build({"type": "Visualizer", **cfg}, **defaults)
+
+
+def build_writers(runner: Any) -> WriterSet:
+    """Console, JSON lines and CSV in the run folder, and what the visualizer writes to.
+
+    Only rank 0 writes.
+    """
+    if runner.rank != 0:
+        return WriterSet()
+    folder = runner.work_dir
+    writers: list[Any] = [
+        ConsoleWriter(),
+        JSONLWriter(os.path.join(folder, "metrics.jsonl")),
+        CSVWriter(os.path.join(folder, "metrics.csv")),
+    ]
+    return WriterSet([*writers, runner.visualizer])
+
+
+def dump_config(runner: Any) -> None:
+    """The resolved config into the run folder, under its file's name."""
+    if runner.rank != 0 or not hasattr(runner.cfg, "dump"):
+        return
+    name = os.path.basename(runner.cfg.filename or "") or "config.py"
+    stem = os.path.splitext(name)[0]
+    runner.cfg.dump(os.path.join(runner.work_dir, f"{stem}.py"))
+
+
+def copy_logs(
+    runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool
+) -> None:
+    """Copy (or move) the log files of the run folder and its newest log folder."""
+    if runner.rank != 0:
+        return
+    target = os.path.join(folder, os.path.basename(runner.work_dir))
+    os.makedirs(target, exist_ok=True)
+    for place in (runner.work_dir, runner.log_dir):
+        for name in os.listdir(place):
+            path = os.path.join(place, name)
+            if os.path.isfile(path) and name.endswith(suffixes):
+                (shutil.copy2 if keep_local else shutil.move)(path, target)
+
+
+def _by_epoch(train_cfg: Any) -> bool:
+    if not isinstance(train_cfg, dict):
+        return True
+    if "by_epoch" in train_cfg:
+        return bool(train_cfg["by_epoch"])
+    return "IterBased" not in str(train_cfg.get("type", ""))
