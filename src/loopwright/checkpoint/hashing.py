@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
+from concurrent.futures import Executor, Future
 
 from loopwright.checkpoint.manifest import FileNote
 
 CHUNK = 8 << 20
 ALONGSIDE = 256 << 10
+MAX_PENDING = 32
 
 Sink = Callable[[memoryview], None]
+Steady = Callable[[memoryview], bool]
 
 
 class HashedFile:
-    """Hands bytes to ``sink`` and to sha256 at once; after an error it swallows what follows.
+    """Hands bytes to ``sink`` and, on the thread of ``pool``, to sha256; `note` joins the two.
 
-    Swallowing lets a foreign writer (torch's zip writer) come to its end; `note` then raises the
-    first error.
+    Data that ``steady`` answers for may be read until `note` is called; other data is copied for
+    the hash. After an error everything that follows is swallowed, which lets a foreign writer
+    (torch's zip writer) come to its end; `note` then raises the error.
 
     >>> taken = []
-    >>> with HashedFile(taken.append) as file:
-    ...     written = file.write(b"abc")
-    >>> file.note().size, file.note().sha256[:8]
-    (3, 'ba7816bf')
+    >>> file = HashedFile(taken.append)
+    >>> file.write(b"abc"), file.note().size, file.note().sha256[:8]
+    (3, 3, 'ba7816bf')
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(
+        self, sink: Sink, *, pool: Executor | None = None, steady: Steady | None = None
+    ) -> None:
         self.size = 0
         self.error: Exception | None = None
         self._sink = sink
         self._digest = hashlib.sha256()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = pool
+        self._steady = steady
+        self._pending: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview) -> int:
         """Write and hash all of ``data``; its length."""
@@ -46,43 +51,34 @@ class HashedFile:
     def flush(self) -> None:
         """Nothing is buffered here."""
 
-    def note(self) -> FileNote:
-        """Size and sha256 of what was written; raises the error that stopped the writing."""
+    def check(self) -> None:
+        """Raise the error that stopped the writing, if any."""
         if self.error is not None:
             raise self.error
+
+    def note(self) -> FileNote:
+        """Size and sha256 of what was written, once the hash has caught up."""
+        self.check()
+        while self._pending:
+            self._pending.popleft().result()
         return FileNote(self.size, self._digest.hexdigest())
 
     def _chunk(self, view: memoryview) -> None:
         if self.error is not None:
             return
         try:
-            self._both(view)
+            self._hash(view)
+            self._sink(view)
         except Exception as error:
             self.error = error
-
-    def _both(self, view: memoryview) -> None:
-        """Small pieces one after the other, large ones on two threads (sha256 frees the GIL)."""
         self.size += len(view)
-        if len(view) < ALONGSIDE:
+
+    def _hash(self, view: memoryview) -> None:
+        """Small pieces here and now, large ones on the other thread (sha256 frees the GIL)."""
+        if self._pool is None or (len(view) < ALONGSIDE and not self._pending):
             self._digest.update(view)
-            self._sink(view)
             return
-        self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="checkpoint-hash")
-        hashing = self._pool.submit(self._digest.update, view)
-        try:
-            self._sink(view)
-        finally:
-            hashing.result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        stays = self._steady is not None and self._steady(view)
+        self._pending.append(self._pool.submit(self._digest.update, view if stays else bytes(view)))
+        while len(self._pending) > MAX_PENDING:
+            self._pending.popleft().result()

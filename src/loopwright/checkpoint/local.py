@@ -7,11 +7,12 @@ import logging
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from loopwright.checkpoint.errors import Broken
-from loopwright.checkpoint.hashing import HashedFile
+from loopwright.checkpoint.hashing import HashedFile, Steady
 from loopwright.checkpoint.manifest import (
     MANIFEST,
     STATE,
@@ -56,13 +57,15 @@ class LocalDraft:
         return name
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[HashedFile]:
-        """A new file of the draft, hashed while written, on the device when the block ends."""
+    def open(
+        self, name: str, *, pool: Executor, steady: Steady | None = None
+    ) -> Iterator[HashedFile]:
+        """A new file of the draft, hashed beside; on the device when the block ends."""
         fd = self.disk.create(self.path if self.single else self.path / name)
         try:
-            with HashedFile(lambda view: write_all(self.disk, fd, view)) as file:
-                yield file
-            file.note()
+            file = HashedFile(lambda view: write_all(self.disk, fd, view), pool=pool, steady=steady)
+            yield file
+            file.check()
             self.disk.sync(fd)
         finally:
             self.disk.close(fd)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from loopwright.checkpoint.errors import Broken
-from loopwright.checkpoint.hashing import HashedFile
+from loopwright.checkpoint.hashing import HashedFile, Steady
 from loopwright.checkpoint.local import LocalPlace
 from loopwright.checkpoint.manifest import FileNote, Manifest
 from loopwright.checkpoint.remote import RemotePlace
@@ -24,7 +25,9 @@ class Draft(Protocol):
     def file_name(self, name: str) -> str:
         """The name a file of the checkpoint gets here."""
 
-    def open(self, name: str) -> contextlib.AbstractContextManager[HashedFile]:
+    def open(
+        self, name: str, *, pool: Executor, steady: Steady | None = None
+    ) -> contextlib.AbstractContextManager[HashedFile]:
         """A new file, durable when the block ends."""
 
     def commit(self, manifest: bytes | None) -> None:

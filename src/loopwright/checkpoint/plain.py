@@ -19,14 +19,16 @@ from loopwright.checkpoint.state import Packed, Stored, make_array, read_small_l
 NATIVE = ("int", "float", "bytes")
 
 
-def to_plain(packed: Packed) -> Any:
-    """The state behind ``packed``, for torch.save.
+def to_plain(packed: Packed) -> tuple[Any, list[torch.Tensor]]:
+    """The state behind ``packed``, for torch.save, and the tensors in it.
 
     >>> from loopwright.checkpoint.state import pack
-    >>> to_plain(pack({"w": torch.ones(1), "k": (1, {2: b"x"}), "s": {1}}))
+    >>> to_plain(pack({"w": torch.ones(1), "k": (1, {2: b"x"}), "s": {1}}))[0]
     {'w': tensor([1.]), 'k': (1, {2: b'x'}), 's': {'$': 'json', 'v': {'$': 'set', 'v': [1]}}}
     """
-    return _Plain(packed).value(packed.tree)
+    plain = _Plain(packed)
+    value = plain.value(packed.tree)
+    return value, [*plain.made.values(), *plain.arrays]
 
 
 class _Plain:
@@ -35,6 +37,7 @@ class _Plain:
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
         self.made: dict[Any, torch.Tensor] = {}
+        self.arrays: list[torch.Tensor] = []
 
     def value(self, tree: Any) -> Any:
         """One value as torch may save it."""
@@ -60,6 +63,7 @@ class _Plain:
             return self._tensor(tree)
         if kind == "ndarray":
             raw = self._stored(tree).tensor
+            self.arrays.append(raw)
             return {"$": kind, "dtype": tree["dtype"], "shape": tree["shape"], "v": raw}
         if kind in ("size", "dtype", "device"):
             return read_small_leaf(tree)

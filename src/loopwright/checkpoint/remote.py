@@ -10,10 +10,11 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any, BinaryIO
 
 from loopwright.checkpoint.errors import Broken, CheckpointError
-from loopwright.checkpoint.hashing import HashedFile
+from loopwright.checkpoint.hashing import HashedFile, Steady
 from loopwright.checkpoint.manifest import MANIFEST, FileNote, Manifest, read_manifest
 from loopwright.checkpoint.sealed import SUFFIXES
 
@@ -36,13 +37,16 @@ class RemoteDraft:
         return f"{stem}-{self.id}.{suffix}"
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[HashedFile]:
-        """A new remote file, uploaded when the block ends."""
+    def open(
+        self, name: str, *, pool: Executor, steady: Steady | None = None
+    ) -> Iterator[HashedFile]:
+        """A new remote file, hashed beside, uploaded when the block ends."""
         path = f"{self.folder}/{name}"
         self.written.append(path)
-        with self.fs.open(path, "wb") as out, HashedFile(_writer(out)) as file:
+        with self.fs.open(path, "wb") as out:
+            file = HashedFile(_writer(out), pool=pool, steady=steady)
             yield file
-            file.note()
+            file.check()
 
     def commit(self, manifest: bytes | None) -> None:
         """Put the manifest; then remove files of an older save of the name."""

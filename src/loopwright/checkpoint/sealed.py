@@ -38,16 +38,17 @@ class SealingFile:
         self._tail = b""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Pass bytes on, keeping back the last 22."""
+        """Pass bytes on, keeping back what may be the end record."""
         view = memoryview(data).cast("B")
-        if len(view) >= END:
-            self._file.write(self._tail)
-            self._file.write(view[:-END])
-            self._tail = bytes(view[-END:])
-        else:
+        if len(view) < END:
             whole = self._tail + bytes(view)
-            self._file.write(whole[:-END] if len(whole) > END else b"")
+            self._file.write(whole[:-END])
             self._tail = whole[-END:]
+            return len(view)
+        self._file.write(self._tail)
+        keep = END if view[-END : len(view) - END + 4] == MAGIC else 0
+        self._file.write(view[: len(view) - keep])
+        self._tail = bytes(view[len(view) - keep :])
         return len(view)
 
     def flush(self) -> None:
@@ -55,7 +56,7 @@ class SealingFile:
 
     def seal(self, manifest: Callable[[FileNote], bytes]) -> None:
         """Write the end record with a comment: the manifest that notes all bytes before it."""
-        if self._tail[:4] != MAGIC or self._tail[-2:] != b"\0\0":
+        if len(self._tail) != END or self._tail[:4] != MAGIC or self._tail[-2:] != b"\0\0":
             raise OSError("torch.save did not end with a plain zip end record")
         length = len(manifest(FileNote(self._file.size + END, "0" * 64)))
         if length > MAX_COMMENT:
