@@ -1,11 +1,5 @@
 """Every module of this package that registers something: import it and all names are there."""
 
-from loopwright.optim import (
-    amp,
-    constructor,
-    many,
-    scheduler,
-    wrapper,
-)
+from loopwright.optim import amp, constructor, lamb, lars, many, plateau, scheduler, wrapper
 
-__all__ = ["amp", "constructor", "many", "scheduler", "wrapper"]
+__all__ = ["amp", "constructor", "lamb", "lars", "many", "plateau", "scheduler", "wrapper"]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from loopwright.optim.place import by_place
+
 Clip = Callable[[Sequence[Tensor]], "Tensor | None"]
 """Clips the gradients of parameters in place; gives their norm before, if it is measured."""
 
@@ -87,7 +89,7 @@ def clip_norm(
     if error_if_nonfinite and not bool(torch.isfinite(total)):
         raise RuntimeError(f"the gradient norm is {total.item()}, so it cannot be clipped")
     scale = torch.clamp(max_norm / (total + 1e-6), max=1.0)
-    for same in _by_place(grads):
+    for same in by_place(grads):
         torch._foreach_mul_(same, scale.to(same[0].device, non_blocking=True))
     return total
 
@@ -97,7 +99,7 @@ def total_norm(grads: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
     device = grads[0].device
     norms = [
         norm.to(device, non_blocking=True)
-        for same in _by_place(grads)
+        for same in by_place(grads)
         for norm in torch._foreach_norm(same, norm_type)
     ]
     total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
@@ -106,7 +108,7 @@ def total_norm(grads: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
 
 def clip_to(grads: Sequence[Tensor], limit: float) -> None:
     """Limit every element of every gradient to [-limit, limit]."""
-    for same in _by_place(grads):
+    for same in by_place(grads):
         torch._foreach_clamp_min_(same, -limit)
         torch._foreach_clamp_max_(same, limit)
 
@@ -130,14 +132,3 @@ def _unit_norm(tensor: Tensor) -> Tensor:
     if tensor.ndim <= 1:
         return torch.linalg.vector_norm(tensor)
     return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True)
-
-
-def _by_place(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Lists of tensors of one device and dtype each."""
-    first = (tensors[0].device, tensors[0].dtype) if tensors else None
-    if all((t.device, t.dtype) == first for t in tensors):
-        return [list(tensors)] if tensors else []
-    places: dict[Any, list[Tensor]] = {}
-    for tensor in tensors:
-        places.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    return list(places.values())

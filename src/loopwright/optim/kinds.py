@@ -15,6 +15,7 @@ from loopwright.optim.schedules import (
     INF,
     Constant,
     Cosine,
+    CosineOfNonZero,
     CosineRestart,
     Exponential,
     Linear,
@@ -55,7 +56,7 @@ def linear_interval(
 ) -> Schedule:
     """As `linear`, moving every `interval` steps."""
     _check_share(start_factor=start_factor, end_factor=end_factor)
-    return LinearInterval(start_factor, end_factor, end - begin - 1, interval)
+    return LinearInterval(start_factor, end_factor, end - begin, interval)
 
 
 def exponential(begin: float, end: float, *, gamma: float) -> Schedule:
@@ -88,6 +89,19 @@ def cosine(
     """A half cosine of `T_max` steps (the range where not given) down to `eta_min`."""
     floor = _floor(eta_min, eta_min_ratio)
     return Cosine(floor, eta_min_ratio, T_max or (end - begin))
+
+
+def cosine_of_nonzero(
+    begin: float,
+    end: float,
+    *,
+    T_max: float | None = None,
+    eta_min: float | None = None,
+    eta_min_ratio: float | None = None,
+) -> Schedule:
+    """As `cosine`, leaving alone what was 0 before."""
+    floor = _floor(eta_min, eta_min_ratio)
+    return CosineOfNonZero(floor, eta_min_ratio, T_max or (end - begin))
 
 
 def cosine_restart(
@@ -195,7 +209,7 @@ NAMES: dict[str, Named] = {
     **{f"{kind}ParamScheduler": Named(make, None) for kind, make in _KINDS.items()},
     "OneCycleLR": Named(one_cycle, "lr"),
     "OneCycleParamScheduler": Named(one_cycle, None),
-    "CosineAnnealingWeightDecay": Named(cosine, "weight_decay"),
+    "CosineAnnealingWeightDecay": Named(cosine_of_nonzero, "weight_decay"),
     "LinearLrInterval": Named(linear_interval, "lr"),
     "PolyLRRatio": Named(poly_ratio, "lr"),
 }

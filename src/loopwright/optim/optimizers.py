@@ -16,6 +16,8 @@ from loopwright.registry.build import resolve
 
 _CHOICES = ("fused", "foreach", "capturable", "differentiable")
 _FUSED_ON_CPU = ("Adam", "AdamW", "SGD", "Adagrad")
+_SMALL = 1000
+"""Below so many elements a fused kernel wins nothing, and torch's plain one is kept to the bit."""
 
 
 def optimizer_class(cfg: dict[str, Any]) -> Any:
@@ -55,9 +57,9 @@ def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:
     Fused where its kernel exists for the device and dtypes, else nothing: torch itself takes
     foreach on the devices where it helps.
 
-    >>> fastest(torch.optim.AdamW, [torch.zeros(2)])
+    >>> fastest(torch.optim.AdamW, [torch.zeros(2000)])
     {'fused': True}
-    >>> fastest(torch.optim.Rprop, [torch.zeros(2)])
+    >>> fastest(torch.optim.Rprop, [torch.zeros(2000)])
     {}
     """
     own = getattr(kind, "__module__", "").startswith("torch.optim")
@@ -67,5 +69,6 @@ def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:
     if not all(torch.is_floating_point(p) and not p.is_sparse for p in params):
         return {}
     if devices == {"cpu"}:
-        return {"fused": True} if kind.__name__ in _FUSED_ON_CPU else {}
+        large = sum(p.numel() for p in params) >= _SMALL
+        return {"fused": True} if large and kind.__name__ in _FUSED_ON_CPU else {}
     return {"fused": True} if devices <= {"cuda", "xpu", "mps"} else {}

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from loopwright.optim.kinds import Maker, bound, in_iterations, nearest, options_of
-from loopwright.optim.schedules import INF, Move, Schedule, moved
+from loopwright.optim.schedules import INF, Move, Schedule
 
 _INTERNAL = {"optimizer", "schedule", "_floors", "_plain", "_make"}
 _COUNTERS = {"last_step", "_global_step", "_last_value", "base_values", "verbose"}
@@ -74,14 +74,11 @@ class ParamScheduler:
         return bases
 
     def _prepare(self) -> None:
-        floors = [self.schedule.floor(base) for base in self._bases()]
+        floors = [self.schedule.floor(base) for base in self.base_values]
         self._floors = floors if any(floors) else None
         own_values = type(self)._get_value is not ParamScheduler._get_value
         tensors = any(hasattr(g[self.param_name], "fill_") for g in self.optimizer.param_groups)
-        self._plain = not own_values and not tensors
-
-    def _bases(self) -> list[Any]:
-        return self.base_values
+        self._plain = self.schedule.affine and not own_values and not tensors
 
     def step(self) -> None:
         """Count one step, and move the values if it lies in the range."""
@@ -109,14 +106,10 @@ class ParamScheduler:
             self._write(self._get_value())
 
     def _get_value(self) -> list[Any]:
-        groups = self.optimizer.param_groups
-        move = self.schedule.move(self.last_step)
-        if move is None:
-            return [group[self.param_name] for group in groups]
-        floors = self._floors or [0.0] * len(groups)
+        groups, schedule = self.optimizer.param_groups, self.schedule
         return [
-            moved(group[self.param_name], base, move, floor)
-            for group, base, floor in zip(groups, self.base_values, floors)
+            schedule(group[self.param_name], self.last_step, base)
+            for group, base in zip(groups, self.base_values)
         ]
 
     def _write(self, values: list[Any]) -> None:
@@ -146,7 +139,7 @@ class ParamScheduler:
         if changed not in ("continue", "keep"):
             raise ValueError(f"changed must be 'continue' or 'keep', got {changed!r}")
         own = self.state_dict()
-        saved = {k: v for k, v in state_dict.items() if k in own and k not in _COUNTERS}
+        saved = {k: v for k, v in state_dict.items() if k in own and k not in self._counters()}
         different = [k for k, v in saved.items() if not _same(v, own[k])]
         if different and changed == "continue":
             self._warn_changed(different, saved, own)
@@ -164,6 +157,10 @@ class ParamScheduler:
     def steps_made(self, count: int) -> int:
         """How many of the owner's steps 0 … `count` lie in the range, less one."""
         return min(count, ceil(self.end) - 1) - ceil(self.begin) if count >= self.begin else -1
+
+    def _counters(self) -> set[str]:
+        """What a saved state holds that is no option."""
+        return _COUNTERS
 
     def _warn_changed(self, names: list[str], saved: dict[str, Any], own: dict[str, Any]) -> None:
         said = ", ".join(f"{n} was {saved[n]!r}, is {own[n]!r}" for n in names)
@@ -249,9 +246,9 @@ class MomentumSchedulerMixin:
                 group.setdefault("momentum", group["betas"][0])
         super().__init__(optimizer, "momentum", *args, **kwargs)
 
-    def step(self) -> None:
+    def step(self, *metrics: Any) -> None:
         """Count one step, and move the momentum if it lies in the range."""
-        super().step()  # type: ignore[misc]
+        super().step(*metrics)  # type: ignore[misc]
         if self.use_betas:
             for group in self.optimizer.param_groups:
                 group["betas"] = (group["momentum"], *group["betas"][1:])

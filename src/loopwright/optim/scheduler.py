@@ -68,13 +68,49 @@ class MultiStepParamScheduler(KindScheduler):
 
 
 @PARAM_SCHEDULERS.register_module()
+class OneCycleParamScheduler(KindScheduler):
+    """Up to `eta_max` and down once; it sets the values itself, whatever the optimizer says.
+
+    `eta_max` may be a list with one value for every group of `optimizer.param_groups`.
+    """
+
+    make = staticmethod(kinds.one_cycle)
+    eta_max: Any
+    total_steps: int
+    div_factor: float
+    final_div_factor: float
+
+    def _remember_bases(self, *, fresh: bool) -> list[Any]:
+        groups, name = self.optimizer.param_groups, self.param_name
+        peaks = self.eta_max if isinstance(self.eta_max, list | tuple) else [self.eta_max]
+        peaks = list(peaks) * (len(groups) if len(peaks) == 1 else 1)
+        if len(peaks) != len(groups):
+            raise ValueError(f"eta_max has {len(peaks)} values for {len(groups)} groups")
+        if fresh:
+            for group, peak in zip(groups, peaks):
+                low = peak / self.div_factor
+                group |= {
+                    f"initial_{name}": low,
+                    f"max_{name}": peak,
+                    f"min_{name}": low / self.final_div_factor,
+                }
+        return super()._remember_bases(fresh=False)
+
+    def make_schedule(self) -> Any:
+        """The cycle; `total_steps` becomes the number it stands for."""
+        schedule = super().make_schedule()
+        self.total_steps = schedule.total
+        return schedule
+
+
+@PARAM_SCHEDULERS.register_module()
 class PolyParamScheduler(KindScheduler):
     """A polynomial of `power` down to `eta_min` over the range."""
 
     make = staticmethod(kinds.poly)
 
 
-@PARAM_SCHEDULERS.register_module()
+@PARAM_SCHEDULERS.register_module(["QuadraticWarmupParamScheduler", "mmdet.QuadraticWarmupParamScheduler"])
 class QuadraticWarmupParamScheduler(KindScheduler):
     """Up from 0 to the base as the square of the step."""
 
@@ -119,11 +155,16 @@ class MultiStepLR(LRSchedulerMixin, MultiStepParamScheduler):
 
 
 @PARAM_SCHEDULERS.register_module()
+class OneCycleLR(LRSchedulerMixin, OneCycleParamScheduler):
+    """`OneCycleParamScheduler` of the lr."""
+
+
+@PARAM_SCHEDULERS.register_module()
 class PolyLR(LRSchedulerMixin, PolyParamScheduler):
     """`PolyParamScheduler` of the lr."""
 
 
-@PARAM_SCHEDULERS.register_module()
+@PARAM_SCHEDULERS.register_module(["QuadraticWarmupLR", "mmdet.QuadraticWarmupLR"])
 class QuadraticWarmupLR(LRSchedulerMixin, QuadraticWarmupParamScheduler):
     """`QuadraticWarmupParamScheduler` of the lr."""
 
@@ -182,7 +223,7 @@ class PolyMomentum(MomentumSchedulerMixin, PolyParamScheduler):
     """`PolyParamScheduler` of the momentum."""
 
 
-@PARAM_SCHEDULERS.register_module()
+@PARAM_SCHEDULERS.register_module(["QuadraticWarmupMomentum", "mmdet.QuadraticWarmupMomentum"])
 class QuadraticWarmupMomentum(MomentumSchedulerMixin, QuadraticWarmupParamScheduler):
     """`QuadraticWarmupParamScheduler` of the momentum."""
 
@@ -194,4 +235,6 @@ class StepMomentum(MomentumSchedulerMixin, StepParamScheduler):
 
 @PARAM_SCHEDULERS.register_module()
 class CosineAnnealingWeightDecay(WeightDecaySchedulerMixin, CosineAnnealingParamScheduler):
-    """`CosineAnnealingParamScheduler` of the weight decay (MMPretrain's)."""
+    """`CosineAnnealingParamScheduler` of the weight decay; groups without stay without it."""
+
+    make = staticmethod(kinds.cosine_of_nonzero)

@@ -9,9 +9,8 @@ a step however many groups there are. Needs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
 from math import cos, inf, pi
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 INF = int(1e9)
 """The `end` of a schedule that never ends (MMEngine's number)."""
@@ -26,7 +25,12 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What all schedules share; by itself it never moves anything."""
+    """What all schedules share; by itself it never moves anything.
+
+    A schedule that is `affine` moves every group by the same `move`, towards its `floor`.
+    """
+
+    affine: ClassVar[bool] = True
 
     def move(self, step: int) -> Move | None:
         """The move at `step`, counted from where the schedule begins; None leaves the value."""
@@ -99,23 +103,24 @@ class Linear(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class LinearInterval(Schedule):
-    """As `Linear`, but moving only every `interval` steps."""
+    """From the value `start` itself to `end` in `total` steps, moving every `interval` of them.
+
+    As in MMagic, where `start` and `end` are values and not factors, except in step 0.
+    """
+
+    affine: ClassVar[bool] = False
 
     start: float = 1.0 / 3
     end: float = 1.0
     total: float = 5
     interval: int = 1
 
-    def move(self, step: int) -> Move | None:
+    def __call__(self, value: float, step: int, base: float) -> float:
+        """The value after `step`."""
         if step == 0:
-            return Move(self.start)
-        if step > self.total or step % self.interval:
-            return None
-        slope = self.end - self.start
-        before = self.total * self.start + (step - self.interval) * slope
-        if before:
-            return Move(1.0 + self.interval * slope / before)
-        return Move(0.0, self.start + slope * step / self.total)
+            return value * self.start
+        part = step // self.interval * self.interval / self.total
+        return self.start + (self.end - self.start) * part
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,17 @@ class Cosine(Floored):
 
 
 @dataclass(frozen=True, slots=True)
+class CosineOfNonZero(Cosine):
+    """A cosine that leaves alone what was 0 before: groups without weight decay stay without."""
+
+    affine: ClassVar[bool] = False
+
+    def __call__(self, value: float, step: int, base: float) -> float:
+        """The value after `step`."""
+        return Cosine.__call__(self, value, step, base) if base else value
+
+
+@dataclass(frozen=True, slots=True)
 class Poly(Floored):
     """A polynomial from the value to its floor in `total` steps."""
 
@@ -190,8 +206,7 @@ class Poly(Floored):
     def move(self, step: int) -> Move | None:
         if step == 0 or step > self.total:
             return None
-        left = (1 - step / self.total) / (1 - (step - 1) / self.total)
-        return Move(left**self.power)
+        return Move((1 - 1 / (self.total - step + 1)) ** self.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +225,26 @@ class QuadraticWarmup(Schedule):
 class CosineRestart(Floored):
     """A cosine from `weight * base` in each period; stays where the last period left it."""
 
+    affine: ClassVar[bool] = False
+
     periods: tuple[int, ...] = (1,)
     weights: tuple[float, ...] = (1,)
 
-    def move(self, step: int) -> Move | None:
+    def __call__(self, value: float, step: int, base: float) -> float:
+        """The value after `step`."""
         start = 0
-        for end, period, weight in zip(
-            accumulate(self.periods), self.periods, self.weights, strict=True
-        ):
-            if step < end:
-                turn = 1 + cos(pi * ((step - start) / period))
-                return Move(0.0, weight * 0.5 * turn)
-            start = end
-        return None
+        for period, weight in zip(self.periods, self.weights, strict=True):
+            if step == start:
+                return base * weight
+            if step < start + period:
+                return self._within(value, step - start, period, self.floor(base))
+            start += period
+        return value
+
+    @staticmethod
+    def _within(value: float, step: int, period: int, floor: float) -> float:
+        here = 1 + cos(pi * step / period)
+        return (value - floor) * (here / (1 + cos(pi * (step - 1) / period))) + floor
 
 
 class Phase(NamedTuple):
@@ -234,18 +256,21 @@ class Phase(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OneCycle:
+class OneCycle(Schedule):
     """Up to a peak and down below the start, once, over `total` steps; not chainable.
 
     Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large
-    Learning Rates", 2018. Past `total` the value stays at its end.
+    Learning Rates", 2018. The base is where the cycle starts, the peak `div_factor` times that.
+    Past `total` the value stays at its end.
 
-    >>> cycle = OneCycle(total=11, pct_start=0.3, anneal="linear")
-    >>> [round(cycle.value(t, peak=1.0), 2) for t in (0, 2, 10, 99)]
+    >>> cycle = OneCycle(total=11, pct_start=0.3, anneal="linear", div_factor=25)
+    >>> [round(cycle(0, t, base=0.04), 2) for t in (0, 2, 10, 99)]
     [0.04, 0.87, 0.0, 0.0]
     """
 
-    total: int
+    affine: ClassVar[bool] = False
+
+    total: int = 1
     pct_start: float = 0.3
     anneal: str = "cos"
     div_factor: float = 25.0
@@ -263,10 +288,10 @@ class OneCycle:
             Phase(self.total - 1, "low", "last"),
         )
 
-    def value(self, step: int, peak: float) -> float:
-        """The value at `step` of a cycle that reaches `peak`."""
-        low = peak / self.div_factor
-        levels = {"low": low, "peak": peak, "last": low / self.final_div_factor}
+    def __call__(self, value: float, step: int, base: float) -> float:
+        """The value at `step`, whatever it was before."""
+        last = base / self.final_div_factor
+        levels = {"low": base, "peak": base * self.div_factor, "last": last}
         start = 0.0
         for end, first, second in self.phases():
             if step <= end:

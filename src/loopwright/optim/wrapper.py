@@ -126,9 +126,18 @@ class OptimWrapper(BaseOptimWrapper):
         groups = self.optimizer.param_groups
         flat = self._flat
         if flat is None or flat[0] is not groups or flat[1] != len(groups):
-            flat = (groups, len(groups), [p for group in groups for p in group["params"]])
-            self._flat = flat
+            flat = self._flat = (groups, len(groups), self._in_model_order(groups))
         return flat[2]
+
+    def _in_model_order(self, groups: list[dict[str, Any]]) -> list[Tensor]:
+        """The parameters as the model holds them, so that norms do not depend on the grouping."""
+        params = [p for group in groups for p in group["params"]]
+        names = [n for group in groups for n in group.get("param_names", ())]
+        order = self.param_order
+        if order is None or len(names) != len(params) or set(order) != set(names):
+            return params
+        named = dict(zip(names, params, strict=True))
+        return [named[name] for name in order]
 
     @property
     def last_step_skipped(self) -> bool:
