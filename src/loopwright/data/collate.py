@@ -11,16 +11,16 @@ from loopwright.registry import FUNCTIONS
 
 
 def pseudo_collate(samples: Sequence[Any]) -> Any:
-    """Gather field by field without stacking: a dict of lists, a list of lists, or a list.
+    """Gather field by field without stacking: a dict of lists, a list of tuples, or the samples.
 
     >>> pseudo_collate([{"x": 1, "y": "a"}, {"x": 2, "y": "b"}])
     {'x': [1, 2], 'y': ['a', 'b']}
     >>> pseudo_collate([(1, "a"), (2, "b")])
-    [[1, 2], ['a', 'b']]
+    [(1, 2), ('a', 'b')]
     """
     first = samples[0]
     if isinstance(first, str | bytes):
-        return list(samples)
+        return samples
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(pseudo_collate(column) for column in _columns(samples)))
     if isinstance(first, Mapping):
@@ -29,7 +29,7 @@ def pseudo_collate(samples: Sequence[Any]) -> Any:
     if isinstance(first, Sequence):
         columns = [pseudo_collate(column) for column in _columns(samples)]
         return columns if isinstance(first, list | tuple) else _like(first, columns)
-    return list(samples)
+    return samples
 
 
 def default_collate(samples: Sequence[Any]) -> Any:
@@ -39,10 +39,8 @@ def default_collate(samples: Sequence[Any]) -> Any:
     torch.Size([2, 2])
     """
     first = samples[0]
-    if _is_annotation(first):
-        return list(samples)
-    if isinstance(first, str | bytes):
-        return list(samples)
+    if _is_annotation(first) or isinstance(first, str | bytes):
+        return samples
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(default_collate(column) for column in _columns(samples)))
     if isinstance(first, Mapping):

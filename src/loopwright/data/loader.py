@@ -11,10 +11,10 @@ from loopwright.data.collate import pseudo_collate
 from loopwright.data.faults import BadSamples, DatasetChangedError
 from loopwright.data.fetch import Collate, Fetcher, Task
 from loopwright.data.fingerprint import fingerprint
-from loopwright.data.pin import pinned
+from loopwright.data.pin import pinned, pinned_ahead
 from loopwright.data.position import Positioned
 from loopwright.data.samplers import DefaultSampler
-from loopwright.data.tasks import from_batch_sampler, from_pieces, gives_each_once
+from loopwright.data.tasks import from_batch_sampler, from_pieces, gives_each_once, in_a_stream
 from loopwright.data.workers import Pool, WorkerSettings
 
 
@@ -59,7 +59,9 @@ class Loader(Positioned):
         self.bad_samples = bad_samples
         self.workers = workers or WorkerSettings(count=0)
         self._distinct = gives_each_once(self.sampler)
+        self._endless = bool(getattr(self.sampler, "endless", False)) and batch_sampler is None
         self._fetcher: Fetcher | None = None
+        self._shown: list[Any] = []
         self._pool: Pool | None = None
 
     # -- what it is ------------------------------------------------------------------------
@@ -100,8 +102,9 @@ class Loader(Positioned):
             "seed": self.seed,
             "dataset": fingerprint(self.dataset),
         }
-        if getattr(self.sampler, "endless", False):
-            state["sampler"] = self.sampler.state_dict(self._handed * self.batch_size)
+        if self._endless:
+            place = self._place(self._handed)
+            state["sampler"] = self.sampler.state_dict(place * self.batch_size)
         if self.bad_samples is not None:
             state["bad_samples"] = self.bad_samples.state_dict()
         return state
@@ -142,8 +145,7 @@ class Loader(Positioned):
     def _tasks(self, start: int) -> Iterator[Task]:
         epoch = self.epoch
         if self.batch_sampler is None and hasattr(self.sampler, "pieces"):
-            pieces = self.sampler.pieces(start * self.batch_size)
-            tasks = from_pieces(pieces, epoch, self.batch_size, drop_last=self.drop_last)
+            tasks = self._tasks_of_pieces(epoch, start)
         else:
             batches = self.batch_sampler
             if batches is None:
@@ -152,6 +154,19 @@ class Loader(Positioned):
         if self.num_batch_per_epoch is None:
             return tasks
         return islice(tasks, max(0, self.num_batch_per_epoch - start))
+
+    def _tasks_of_pieces(self, epoch: int, start: int) -> Iterator[Task]:
+        size = self.batch_size
+        if not self._endless:
+            pieces = self.sampler.pieces(start * size)
+            return from_pieces(pieces, epoch, size, drop_last=self.drop_last)
+        place = self._place(start)
+        tasks = from_pieces(self.sampler.pieces(place * size), epoch, size, drop_last=False)
+        return in_a_stream(tasks, place, self._batches() or 1)
+
+    def _place(self, start: int) -> int:
+        """A batch's number in a stream without end, whose epochs are only counted off."""
+        return self._epoch * len(self) + start
 
     def fetcher(self) -> Fetcher:
         """What turns a task into a batch, here and in workers."""
@@ -171,22 +186,30 @@ class Loader(Positioned):
             yield pinned(batch) if pin else batch
 
     def _from_workers(self, tasks: Iterator[Task]) -> Iterator[Any]:
-        if self._pool is None:
-            self._pool = Pool(self.fetcher(), self.workers)
-        pool, handed = self._pool, self._handed
+        pool, handed = self._workers_now(), self._handed
+        answers = pool.run(tasks)
         try:
-            for fetched in pool.run(tasks):
-                batch, bad = fetched
+            for batch, bad in pinned_ahead(answers) if self.pin_memory else answers:
                 if bad:
                     self._note(bad)
                 handed += 1
                 self._handed = handed
-                yield pinned(batch) if self.pin_memory else batch
+                yield batch
         finally:
             if not self.workers.persistent:
                 pool.close()
                 if self._pool is pool:
                     self._pool = None
+
+    def _workers_now(self) -> Pool:
+        """The kept workers, or new ones where there are none or their dataset is out of date."""
+        shown = changeable(self.dataset)
+        if self._pool is not None and shown != self._shown:
+            self.close()
+        if self._pool is None:
+            self._pool = Pool(self.fetcher(), self.workers)
+            self._shown = shown
+        return self._pool
 
     def _note(self, bad: Any) -> None:
         if self.bad_samples is not None:
@@ -213,6 +236,18 @@ def _chunks(sampler: Any, size: int, drop_last: bool) -> Iterator[list[int]]:
     while batch := list(islice(indices, size)):
         if len(batch) == size or not drop_last:
             yield batch
+
+
+def changeable(dataset: Any) -> list[Any]:
+    """What code may exchange on a dataset, and on those inside it, between two epochs."""
+    names = ("pipeline", "transform", "_switches", "skip")
+    found = [getattr(dataset, name, None) for name in names]
+    found[2] = tuple(found[2] or ())
+    inside = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    for inner in inside if isinstance(inside, list | tuple) else ():
+        if inner is not None:
+            found += changeable(inner)
+    return found
 
 
 def _rescaled(batch: int, before: int, now: int) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import queue
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+
+from loopwright.data.fetch import Fetched
 
 
 def pinned(batch: Any) -> Any:
@@ -17,6 +21,50 @@ def pinned(batch: Any) -> Any:
     if not torch.cuda.is_available():
         return batch
     return _pin(batch)
+
+
+def pinned_ahead(answers: Iterator[Fetched], depth: int = 2) -> Iterator[Fetched]:
+    """The answers with page-locked batches, copied by a thread a few batches ahead."""
+    if not torch.cuda.is_available():
+        yield from answers
+        return
+    ready: queue.Queue[Any] = queue.Queue(depth)
+    enough = threading.Event()
+    thread = threading.Thread(
+        target=_copy, args=(answers, ready, enough, torch.cuda.current_device()), daemon=True
+    )
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        enough.set()
+        thread.join()
+
+
+def _copy(
+    answers: Iterator[Fetched], ready: queue.Queue[Any], enough: threading.Event, device: int
+) -> None:
+    torch.cuda.set_device(device)
+
+    def put(item: Any) -> bool:
+        while not enough.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    try:
+        for batch, bad in answers:
+            if not put(Fetched(_pin(batch), bad)):
+                return
+        put(None)
+    except BaseException as error:
+        put(error)
 
 
 def _pin(value: Any) -> Any:

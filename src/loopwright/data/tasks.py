@@ -48,6 +48,11 @@ def from_pieces(
         yield Task(epoch, passes if len(set(passes)) > 1 else passes[0], indices)
 
 
+def in_a_stream(tasks: Iterator[Task], start: int, length: int) -> Iterator[Task]:
+    """Tasks of a sampler without end, batch ``start`` on: every ``length`` of them are an epoch."""
+    return (task._replace(epoch=number // length) for number, task in enumerate(tasks, start))
+
+
 def from_batch_sampler(batches: Any, epoch: int, start: int, *, distinct: bool) -> Iterator[Task]:
     """Tasks of any batch sampler; those before ``start`` are drawn and dropped, loading nothing."""
     for number, indices in enumerate(islice(iter(batches), start, None), start):

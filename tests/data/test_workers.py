@@ -1,0 +1,145 @@
+"""Workers that die, hang, fail, or lose their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch.utils.data import get_worker_info
+
+from loopwright.data import Loader, SampleError, WorkerError, WorkerSettings
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's process calls")
+
+
+def loader_of(dataset, **workers):
+    return Loader(dataset, batch_size=2, seed=5, workers=WorkerSettings(**workers))
+
+
+@linux
+@pytest.mark.filterwarnings("ignore:loader worker")
+def test_a_worker_killed_twenty_times_changes_no_bit(drawing, sampled):
+    data = drawing(60)
+    expected = sampled(loader_of(data, count=0))
+    loader = loader_of(data, count=2, persistent=True)
+    got = []
+    for place, batch in enumerate(loader):
+        if place < 20:
+            os.kill(loader._pool.workers[place % 2].process.pid, signal.SIGKILL)
+        got += sampled([batch])
+    loader.close()
+    assert got == expected
+
+
+@linux
+def test_a_hanging_worker_is_reported_with_its_stack_and_replaced(drawing, sampled, tmp_path):
+    data = drawing(8, once=(5, tmp_path / "hung"), action=lambda: time.sleep(60))
+    expected = sampled(loader_of(drawing(8), count=0))
+    started = time.monotonic()
+    with pytest.warns(UserWarning, match=r"hung for 1 s(?s:.*)__getitem__(?s:.*)samples \[4, 5\]"):
+        assert sampled(loader_of(data, count=1, timeout=1.0)) == expected
+    assert time.monotonic() - started < 1.0 + 5.0
+
+
+@linux
+@pytest.mark.filterwarnings("ignore:loader worker")
+def test_a_batch_that_kills_every_worker_ends_the_run_and_says_which(drawing, tmp_path):
+    data = drawing(8, once=(3, tmp_path / "never" / "there"), action=None)
+    data.__class__ = type("Deadly", (type(data),), {"__getitem__": _die_at_three})
+    with pytest.raises(WorkerError, match=r"killed by signal 9.*samples \[2, 3\], 3 times"):
+        list(loader_of(data, count=1, restarts=2))
+
+
+def _die_at_three(self, index):
+    if index == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return torch.tensor(index)
+
+
+def test_a_sample_s_error_comes_over_with_path_index_and_the_worker_s_trace(drawing):
+    loader = loader_of(drawing(8, broken=[5]), count=2)
+    with pytest.raises(SampleError, match=r"sample 5 \(images/5.jpg\) of Drawing.*truncated") as e:
+        list(loader)
+    assert "in loader worker 0" in e.value.__notes__[0]
+    assert "__getitem__" in e.value.__notes__[0]
+
+
+def test_a_collate_function_s_error_keeps_its_type(drawing):
+    loader = loader_of(drawing(4), count=1)
+    loader.collate_fn = _refuse
+    with pytest.raises(ValueError, match="ragged"):
+        list(loader)
+
+
+def _refuse(samples):
+    raise ValueError("ragged")
+
+
+def test_workers_know_who_they_are_and_are_initialised(drawing):
+    settings = WorkerSettings(count=2, init=_note_worker)
+    data = drawing(4)
+    data.__class__ = type("Telling", (type(data),), {"__getitem__": _tell})
+    loader = Loader(data, batch_size=1, collate_fn=list, workers=settings)
+    assert [batch[0] for batch in loader] == [(0, 2, 0), (1, 2, 1), (0, 2, 0), (1, 2, 1)]
+
+
+_NOTED = []
+
+
+def _note_worker(number):
+    _NOTED.append(number)
+
+
+def _tell(self, index):
+    info = get_worker_info()
+    return (info.id, info.num_workers, _NOTED[0])
+
+
+def test_a_failing_worker_init_is_the_error_of_the_first_batch(drawing):
+    with pytest.raises(KeyError, match="no such gpu"):
+        list(loader_of(drawing(4), count=1, init=_fail))
+
+
+def _fail(number):
+    raise KeyError("no such gpu")
+
+
+def test_workers_start_by_spawn_too():
+    loader = Loader(range(4), batch_size=2, workers=WorkerSettings(count=1, context="spawn"))
+    assert list(loader) == [[0, 1], [2, 3]]
+
+
+_PARENT = """
+import os, sys, time
+from loopwright.data import Loader, WorkerSettings
+loader = Loader(range(1000), batch_size=1, workers=WorkerSettings(count=2))
+batches = iter(loader)
+next(batches)
+print(*[worker.process.pid for worker in loader._pool.workers], flush=True)
+time.sleep(60)
+"""
+
+
+@linux
+def test_workers_die_with_a_parent_that_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 5
+    while any(map(_runs, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(pids) == 2
+    assert not any(map(_runs, pids))
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
