@@ -44,13 +44,24 @@ class Fresh(ConfigDict):
     __slots__ = ()
 
 
+def adopt(value: Any) -> Any:
+    """``value`` as an inherited dict takes it in: what this file wrote is copied, so that later
+    changes to the variable it came from do not reach it; inherited dicts are shared."""
+    kind = value.__class__
+    if kind is Fresh:
+        return make({key: adopt(child) for key, child in value.items()}, dict(value.origins_of()))
+    if kind is list or kind is tuple:
+        return kind([adopt(child) for child in value])
+    return value
+
+
 class Evaluator:
     """Values of expressions of one file; ``names`` is its module scope."""
 
     def __init__(self, file: str, fuel: Fuel, names: ConfigDict | None = None) -> None:
         self.file = file
         self.fuel = fuel
-        self.names: ConfigDict = ConfigDict() if names is None else names
+        self.names: ConfigDict = Fresh() if names is None else names
         self.scopes: list[dict[str, Any]] = []
         self.fill: Callable[[str], str] | None = None
         self.at: ast.AST | None = None

@@ -26,7 +26,7 @@ RESERVED = ("filename", "text", "pretty_text", "env_variables")
 DENIED = frozenset(
     """os posix nt sys subprocess builtins shutil socket pickle marshal ctypes importlib runpy code
     codeop pty signal multiprocessing threading asyncio tempfile webbrowser urllib http ftplib
-    smtplib requests pathlib io""".split()
+    smtplib requests pathlib io function""".split()
 )
 _PLAIN_TYPES = frozenset({"dict", "list", "tuple", "set", "int", "float", "str", "bool", "bytes"})
 
@@ -110,7 +110,7 @@ class Reader:
         if base_nodes:
             dict.__setitem__(names, BASE, bases.values)
             runner.fill = substitute.base_filler(bases.values) if filled else None
-        dict.__setitem__(names, "__file__", path)
+        dict.update(names, {"__file__": path, "__name__": "config"})
         runner.run(tree.body)
         dict.pop(names, BASE, None)
         self.shared = self.shared or bool(base_nodes)
@@ -258,10 +258,11 @@ def _not_found(path: str, fault: OSError) -> str:
 
 
 def stamp_scope(value: Any, scope: str) -> None:
-    """Give every dict with a ``type`` the ``_scope_`` of the library it came from."""
+    """Give each outermost dict with a ``type`` the ``_scope_`` of the library it came from."""
     if isinstance(value, dict):
-        if "type" in value and "_scope_" not in value:
-            dict.__setitem__(value, "_scope_", scope)
+        if "type" in value:
+            value.setdefault("_scope_", scope)
+            return
         for child in value.values():
             stamp_scope(child, scope)
     elif isinstance(value, list | tuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopwright.config.errors import ConfigError
 from loopwright.config.limits import Fuel
-from loopwright.config.node import ConfigDict, duplicate
+from loopwright.config.node import ConfigDict, duplicate, make
 
 if TYPE_CHECKING:
     from loopwright.config.evaluate import Evaluator
@@ -283,7 +283,7 @@ def call_dict(
     reader: Evaluator, node: ast.Call, owner: ConfigDict, name: str, args: list[Any], named: Any
 ) -> Any:
     """A method of a dict; inherited dicts behave as ConfigDicts, fresh ones as Python's."""
-    from loopwright.config.evaluate import Fresh
+    from loopwright.config.evaluate import Fresh, adopt
 
     fuel = reader.fuel
     if name in ("keys", "values", "items"):
@@ -294,13 +294,15 @@ def call_dict(
     if name == "update":
         return _update(reader, node, owner, args, named, deep=not isinstance(owner, Fresh))
     if name == "merge":
-        return owner.merge(*args)
+        return owner.merge(*map(adopt, args))
     if name == "pop" and len(args) == 1 and not isinstance(owner, Fresh):
         return owner.pop(args[0], None)
     if name == "get":
         return dict.get(owner, *args)
     for argument in args[:1]:
         fuel.weigh(argument)
+    if name == "setdefault" and not isinstance(owner, Fresh):
+        args = [args[0], *map(adopt, args[1:])]
     result = getattr(owner, name)(*args, **named)
     if name == "setdefault" and args:
         owner.mark(args[0], reader.origin(node))
@@ -311,16 +313,16 @@ def _update(
     reader: Evaluator, node: ast.Call, owner: ConfigDict, args: list[Any], named: Any, *, deep: bool
 ) -> None:
     """``owner.update``: the places are those of the given dicts, or of the call's keywords."""
+    from loopwright.config.evaluate import adopt
+
     places = {kw.arg: reader.origin(kw, kw.value) for kw in node.keywords if kw.arg}
     for source in [*args, named]:
         given = source if isinstance(source, dict) else dict(pairs(source, reader.fuel))
         reader.fuel.weigh(given)
         known = given.origins_of() if isinstance(given, ConfigDict) else places
         if deep:
-            part = ConfigDict(given)
-            for key in given:
-                part.mark(key, known.get(key))
-            owner.update(part)
+            part = {key: adopt(value) for key, value in given.items()}
+            owner.update(make(part, {key: known[key] for key in part if key in known}))
             continue
         for key, value in given.items():
             before = owner.origins_of().get(key), owner.get(key)

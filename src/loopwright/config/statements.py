@@ -9,7 +9,7 @@ from typing import Any
 from loopwright.config import methods
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
-from loopwright.config.evaluate import Evaluator
+from loopwright.config.evaluate import Evaluator, Fresh, adopt
 from loopwright.config.limits import Fuel
 from loopwright.config.node import ConfigDict
 from loopwright.config.provenance import Origin
@@ -112,6 +112,8 @@ class Interpreter(Evaluator):
             raise self.refuse(target, f"setting an element of {type(owner).__name__}")
 
     def _set_key(self, owner: ConfigDict, key: Any, value: Any, origin: Origin) -> None:
+        if owner.__class__ is not Fresh:
+            value = adopt(value)
         before = owner.origins_of().get(key)
         if before is not None:
             origin = origin.over(before, dict.get(owner, key))
@@ -188,6 +190,14 @@ class Interpreter(Evaluator):
         self.names.mark(name, self.origin(node))
         self.imported.add(name)
 
+    def _function(self, node: ast.FunctionDef) -> None:
+        """A function may be defined (scripts lie among configs) but neither called nor kept."""
+        if node.decorator_list:
+            raise self.refuse(node, "a decorated function")
+        for default in [*node.args.defaults, *filter(None, node.args.kw_defaults)]:
+            self.value(default)
+        self._bind_import(node.name, Deferred("function", node.name), node)
+
     def _with(self, node: ast.With) -> None:
         call = node.items[0].context_expr
         name = call.func if isinstance(call, ast.Call) and not call.args else None
@@ -221,6 +231,7 @@ _STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
     ast.Import: Interpreter._import,
     ast.ImportFrom: Interpreter._import_from,
     ast.With: Interpreter._with,
+    ast.FunctionDef: Interpreter._function,
 }
 
 
