@@ -132,13 +132,16 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
 
     A name that came at most every other iteration since then is not summarised: each of its
     values keeps its own iteration (`points`). So does a value put after the last record at the
-    same iteration. Repeated values at one iteration: the last one is told, all are counted.
+    same iteration. Of several values at one iteration the last is told; all are counted.
+
+    Training is placed where the storage is, evaluation where the progress is: its finished
+    iterations and epochs.
     """
     storage.flush()
     cursor = storage.cursors.setdefault(spec.reader, _new_cursor(storage))
     fresh = _fresh(storage, cursor["seen"], spec.tag)
-    span = progress.iter - cursor["iter"]
     place = _Placing(storage, progress, spec, cursor)
+    span = place.iter - cursor["iter"]
     scalars: dict[str, float] = {}
     points: list[Point] = []
     for name, (history, count) in fresh.items():
@@ -152,7 +155,7 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
     cursor["seen"].update((name, history.number) for name, (history, _) in fresh.items())
     if spec.tag == "train":
         cursor.update(
-            iter=progress.iter,
+            iter=place.iter,
             optim_step=storage.optim_step,
             samples=storage.samples,
             images=storage.images.number,
@@ -191,7 +194,7 @@ def _own_iterations(
     """Values of a rare name: those of the record's iteration returned, the others as points."""
     now = {}
     for value, iteration in zip(history.tail(count), history.tail_iters(count)):
-        if iteration == place.progress.iter:
+        if iteration == place.iter:
             now[shown] = value
         else:
             points.append(place.point(shown, value, iteration))
@@ -264,6 +267,7 @@ class _Placing:
         cursor: Mapping[str, Any],
     ) -> None:
         self.storage, self.progress, self.spec, self.cursor = storage, progress, spec, cursor
+        self.iter = storage.iter if spec.tag == "train" else progress.iter
 
     def point(self, name: str, value: float, iteration: int) -> Point:
         """The value at its own iteration, epoch, optimizer step and sample count."""
@@ -275,7 +279,7 @@ class _Placing:
 
     def _between(self, key: str, now: int | None, iteration: int) -> int | None:
         before, first = self.cursor[key], self.cursor["iter"]
-        span = self.progress.iter - first
+        span = self.iter - first
         if now is None or span <= 0:
             return now
         before = before if before is not None else 0
@@ -294,8 +298,8 @@ class _Placing:
         storage, progress, spec = self.storage, self.progress, self.spec
         train = spec.tag == "train"
         return LogRecord(
-            iter=progress.iter + spec.offset,
-            epoch=progress.epoch + spec.offset,
+            iter=self.iter + spec.offset,
+            epoch=(self._epoch(self.iter) if train else progress.epoch) + spec.offset,
             tag=spec.tag,
             step=storage.optim_step,
             samples=storage.samples,
