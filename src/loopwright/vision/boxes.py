@@ -237,8 +237,9 @@ def _inside(put: Floats, far: Floats, sieve: _Sieve) -> Floats:
     return clipped
 
 
-def _any(table: Bools) -> Bools:
-    return np.asarray(table.any(axis=1))
+def _any(table: Any) -> Bools:
+    found: Bools = np.asarray(table.any(axis=1))
+    return found
 
 
 def _area(boxes: Floats) -> Floats:
@@ -277,7 +278,7 @@ def _masks(put: Floats, far: Floats, extent: Any, sieve: _Sieve) -> Floats:
     if extent is None:
         return put
     frame = np.asarray(extent, np.float64).reshape(-1, 4)
-    there = np.isfinite(frame).all(1)
+    there = ~_any(~np.isfinite(frame))
     frame = np.where(there[:, None], frame, put)
     frame = np.concatenate([np.clip(frame[:, :2], 0, far), np.clip(frame[:, 2:], 0, far)], 1)
     there &= (frame[:, 2:] > frame[:, :2]).all(1)
@@ -302,13 +303,14 @@ def _areas(put: Floats, raw: Floats, area: Any, extent: Any, sieve: _Sieve) -> F
     if area is None:
         return own
     stored = np.asarray(area, np.float64)
-    masked = ~_any(np.isnan(np.asarray(extent, np.float64))) if extent is not None else False
-    moved = _any(put != raw) & ~np.asarray(masked)
+    moved = _any(put != raw)
+    if extent is not None:
+        moved &= _any(np.isnan(np.asarray(extent, np.float64)))
     given = ~np.isnan(stored)
     with np.errstate(invalid="ignore"):
-        wrong = given & ~moved & ~((stored > 0) & (stored <= own * 1.02 + 1))
-    wrong = sieve.found("area", wrong)
-    return np.where((wrong & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
+        wrong: Bools = given & ~moved & ~((stored > 0) & (stored <= own * 1.02 + 1))
+    bad = sieve.found("area", wrong)
+    return np.where((bad & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
 
 
 def _raise_errors(findings: Findings, raw: Floats) -> None:
