@@ -12,13 +12,14 @@ from loopwright.registry import HOOKS
 
 DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
     "runtime_info": {"type": "RuntimeInfoHook"},
+    "finite_loss": {"type": "FiniteLossHook"},
     "timer": {"type": "IterTimerHook"},
     "sampler_seed": {"type": "DistSamplerSeedHook"},
     "logger": {"type": "LoggerHook"},
     "param_scheduler": {"type": "ParamSchedulerHook"},
     "checkpoint": {"type": "CheckpointHook", "interval": 1},
 }
-KNOWN = (*DEFAULT_HOOKS, "visualization", "early_stopping", "ema", "faults")
+KNOWN = (*DEFAULT_HOOKS, "visualization", "early_stopping", "ema")
 
 
 def hook_configs(default: dict[str, Any] | None, custom: list[Any] | None) -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from loopwright.build.parts import compiled
@@ -24,6 +25,8 @@ def prepare(runner: Any) -> None:
     runner.load_or_resume()
     _same_start(runner)
     wrapper.initialize_count_status(runner.model, runner.progress.iter, loop.max_iters)
+    if runner.hook_table["after_backward"]:
+        wrapper.after_backward = partial(runner.call_hook, "after_backward")
     compiled(runner.model, runner.spec.compile, runner.logger.info)
 
 

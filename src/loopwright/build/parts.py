@@ -14,7 +14,8 @@ from loopwright.config import ConfigError
 from loopwright.data import build_dataloader
 from loopwright.evaluation import Evaluator
 from loopwright.model import as_trainable, compile_model, wrap_model
-from loopwright.optim import auto_scale_lr, build_optim_wrapper
+from loopwright.optim import build_optim_wrapper
+from loopwright.optim.auto_scale import scale_lr
 from loopwright.registry import EVALUATOR, LOOPS, MODELS
 
 TRAIN_LOOPS = {True: "EpochBasedTrainLoop", False: "IterBasedTrainLoop"}
@@ -54,8 +55,17 @@ def build_loader(cfg: Any, env: Environment) -> Any:
     )
 
 
-def build_optimization(spec: RunSpec, model: nn.Module, batch: int | None, env: Environment) -> Any:
-    """The optim wrapper, its learning rates scaled to the batch when ``auto_scale_lr`` says so."""
+def build_optimization(
+    spec: RunSpec,
+    model: nn.Module,
+    batch: int | None,
+    env: Environment,
+    say: Callable[[str], None],
+) -> Any:
+    """The optim wrapper, its learning rates scaled to the batch when ``auto_scale_lr`` says so.
+
+    The batch is what one update sees: of all ranks and all accumulated iterations.
+    """
     wrapper = build_optim_wrapper(model, spec.optim_wrapper)
     scale = spec.auto_scale_lr
     if scale:
@@ -63,9 +73,9 @@ def build_optimization(spec: RunSpec, model: nn.Module, batch: int | None, env: 
     if scale and scale.get("enable"):
         if batch is None:
             raise ConfigError("auto_scale_lr needs a train_dataloader with a batch_size")
-        auto_scale_lr(
-            wrapper, base_batch_size=scale["base_batch_size"], batch_size=batch * env.world_size
-        )
+        accumulated = int(spec.optim_wrapper.get("accumulative_counts", 1))
+        for line in scale_lr(wrapper, scale, batch * env.world_size * accumulated):
+            say(f"auto_scale_lr: {line}")
     return wrapper
 
 

@@ -70,9 +70,8 @@ def read(
 
 def start(cfg: Config, config: str) -> Any:
     """The runner of a config, after importing the user's modules (and torch, only now)."""
-    if importlib.util.find_spec("mmengine") is None:
+    if cfg.get("custom_imports") and importlib.util.find_spec("mmengine") is None:
         importlib.import_module("loopwright.compat").install("mmengine")
-    importlib.import_module("loopwright.build.imports").import_custom(cfg, config)
     return importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
 
 

@@ -2,6 +2,7 @@
 
 from loopwright.hooks.checkpoint import CheckpointHook
 from loopwright.hooks.curves import CurvesHook
+from loopwright.hooks.finite_loss import FiniteLossHook, NonFiniteLossError
 from loopwright.hooks.hook import Hook
 from loopwright.hooks.iter_timer import IterTimerHook
 from loopwright.hooks.logger import LoggerHook
@@ -15,9 +16,11 @@ __all__ = [
     "CurvesHook",
     "DetVisualizationHook",
     "DistSamplerSeedHook",
+    "FiniteLossHook",
     "Hook",
     "IterTimerHook",
     "LoggerHook",
+    "NonFiniteLossError",
     "ParamSchedulerHook",
     "RuntimeInfoHook",
     "SegVisualizationHook",

@@ -47,7 +47,8 @@ class OptimWrapper(BaseOptimWrapper):
     >>> round(weight.item(), 3), wrapper.metrics()["grad_norm"].item()
     (0.5, 3.0)
 
-    `after_backward`, if set, is called after each backward. `last_update` says whether the last
+    `after_backward`, if set, is called after each backward; `check_loss` before it, with the loss as
+    the model gave it: where it says False the batch is left out of its window. `last_update` says whether the last
     `update_params` stepped, `last_step_skipped` whether its step was dropped for an overflow.
     """
 
@@ -67,6 +68,7 @@ class OptimWrapper(BaseOptimWrapper):
         self.optimizer = optimizer
         self.clip_grad_kwargs = clip_grad
         self.after_backward: Callable[[], object] | None = None
+        self.check_loss: Callable[[Tensor], bool] | None = None
         self.last_update = False
         self.param_order: list[str] | None = None
         self.base_param_settings = _base_settings(optimizer)
@@ -87,9 +89,13 @@ class OptimWrapper(BaseOptimWrapper):
         zero_kwargs: dict[str, Any] | None = None,
     ) -> None:
         """Backward; and, at the end of an accumulation window, clip, step and zero."""
-        if self._accumulative_counts != 1:
-            loss = self.scale_loss(loss)
-        self.backward(loss)
+        if self.check_loss is None or self.check_loss(loss):
+            if self._accumulative_counts != 1:
+                loss = self.scale_loss(loss)
+            self.backward(loss)
+        else:
+            self.last_update = False
+            self._inner_count += 1
         if self._accumulative_counts == 1 or self.should_update():
             self.step(**(step_kwargs or _NOTHING))
             self.zero_grad(**(zero_kwargs or _NOTHING))

@@ -92,7 +92,8 @@ class Registry:
     def import_from_location(self) -> None:
         """Import the modules that register things here; each once."""
         while self._locations:
-            importlib.import_module(self._locations.pop(0))
+            importlib.import_module(self._locations[0])
+            self._locations = self._locations[1:]
 
     # -- registering -----------------------------------------------------------------------
 
@@ -158,7 +159,12 @@ class Registry:
             if found is not None:
                 return found
             here = here.parent
-        return None
+        return self._elsewhere(key)
+
+    def _elsewhere(self, key: str) -> Any:
+        """What exactly one other library registers under a bare name."""
+        found = [r._module_dict[key] for r in self.root.family() if key in r._module_dict]
+        return found[0] if len(found) == 1 else None
 
     def _own(self, key: str) -> Any:
         if key in self._module_dict:

@@ -84,9 +84,7 @@ def dump_config(runner: Any) -> None:
     runner.cfg.dump(os.path.join(runner.work_dir, f"{stem}.py"))
 
 
-def copy_logs(
-    runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool
-) -> None:
+def copy_logs(runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:
     """Copy (or move) the log files of the run folder and its newest log folder."""
     if runner.rank != 0:
         return

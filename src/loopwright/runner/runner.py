@@ -11,6 +11,7 @@ from torch import nn
 
 from loopwright.build.environment import seed_everything, set_up
 from loopwright.build.hooks import build_hook, hook_configs
+from loopwright.build.imports import import_custom
 from loopwright.build.order import prepare
 from loopwright.build.parts import (
     build_eval_loop,
@@ -75,7 +76,11 @@ class Runner:
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> Runner:
-        """A runner from a whole config; unknown names in it are the config's own variables."""
+        """A runner from a whole config; unknown names in it are the config's own variables.
+
+        Imports what ``custom_imports`` names: training a config is trusting it so far.
+        """
+        import_custom(cfg, getattr(cfg, "filename", None))
         spec = RunSpec.from_config(cfg)
         keys = {key: getattr(spec, key) for key in KEYS}
         return cls(**keys, cfg=cfg)
@@ -192,7 +197,9 @@ class Runner:
     def optim_wrapper(self) -> Any:
         batch = getattr(self.train_dataloader, "batch_size", None)
         with building(self.cfg):
-            return build_optimization(self.spec, self.model, batch, self.env)
+            return build_optimization(
+                self.spec, self.model, batch, self.env, self.logger.info
+            )
 
     @cached_property
     def param_schedulers(self) -> Any:
