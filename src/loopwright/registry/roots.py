@@ -9,7 +9,7 @@ from loopwright.registry.build import build_from_cfg
 from loopwright.registry.registry import Registry
 from loopwright.registry.scope import ROOT_SCOPE
 
-_VISION = "loopwright.vision"
+_VISION = "loopwright.vision.all"
 
 
 def _root(
@@ -37,7 +37,7 @@ DATASETS = _root("dataset", "loopwright.data", _VISION)
 DATA_SAMPLERS = _root("data sampler", "loopwright.data")
 TRANSFORMS = _root("transform", "loopwright.data", _VISION)
 MODELS = _root(
-    "model", "loopwright.model", f"{_VISION}.models", namespaces=("torch.nn",), build=build_model
+    "model", "loopwright.model", "loopwright.vision.models", namespaces=("torch.nn",), build=build_model
 )
 MODEL_WRAPPERS = _root("model wrapper", "loopwright.model")
 WEIGHT_INITIALIZERS = _root("weight initializer", "loopwright.model")

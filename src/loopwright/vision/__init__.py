@@ -1,5 +1,5 @@
-"""Vision: annotations checked and repaired, embedded data, pictures, metrics, small models."""
+"""Vision: annotations checked and repaired, embedded data, pictures, metrics, small models.
 
-from loopwright.vision.datasets import DigitScenes, DigitsClassification, DigitsUnlabelled
-
-__all__ = ["DigitScenes", "DigitsClassification", "DigitsUnlabelled"]
+Nothing is imported here, so that ``loopwright data check`` starts without torch; the registries
+find what is here through ``loopwright.vision.all``.
+"""

@@ -226,14 +226,15 @@ def write(found: Audit, out: str | Path) -> Path:
     Raises AnnotationError where ``out`` is, or lies in, what was read, or is there already.
     """
     target, source = Path(out), found.annotations.source
-    _refuse_input(source, target)
+    refuse_input(source, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     writer = {"coco": coco.write, "voc": voc.write, "yolo": yolo.write}[found.annotations.kind]
     writer(found.annotations, found.repaired, found.touched(), target)
     return target
 
 
-def _refuse_input(source: Path, target: Path) -> None:
+def refuse_input(source: Path, target: Path) -> None:
+    """Raises AnnotationError where writing ``target`` would touch ``source``."""
     here, there = source.resolve(), target.resolve()
     inside = source.is_dir() and there.is_relative_to(here)
     if inside or there == here or here.is_relative_to(there):

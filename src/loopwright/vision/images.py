@@ -6,9 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
 MAX_PIXELS = 178_956_970  # where Pillow, too, speaks of a decompression bomb
 _TURNED = frozenset({5, 6, 7, 8})
@@ -47,18 +44,38 @@ def confine(root: str | Path, name: str) -> Path:
     return path
 
 
-def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Probe:
-    """Decode a file once to see whether it can be; never raises for what is in it."""
+def probe(path: str | Path, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Probe:
+    """See whether a file can be decoded; never raises for what is in it.
+
+    Without ``decode`` only its head and its end are looked at: enough to find a file that is no
+    image or is cut short, at a twentieth of the time.
+    """
     try:
         with _open(Path(path), max_pixels) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
-            image.load()
+            if decode:
+                image.load()
+            elif not _ends(Path(path), image.format):
+                raise ImageError(f"{path} is cut short")
     except ImageError as error:
         return Probe(0, 0, False, str(error))
     except Exception as error:  # Pillow raises many kinds, struct and zlib errors among them
         return Probe(0, 0, False, f"{type(error).__name__}: {error}")
     return Probe(width, height, turned, "")
+
+
+_LAST = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}
+
+
+def _ends(path: Path, kind: str | None) -> bool:
+    """Whether the mark that ends such a file is among its last bytes."""
+    mark = _LAST.get(kind or "")
+    if mark is None:
+        return True
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 256, 0))
+        return mark in file.read()
 
 
 def _open(path: Path, max_pixels: int) -> Any:
@@ -76,32 +93,6 @@ def _open(path: Path, max_pixels: int) -> Any:
             f"of {max_pixels}"
         )
     return image
-
-
-def read_image(
-    path: str | Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS
-) -> NDArray[np.uint8]:
-    """An image file as uint8 (H, W, 3), or (H, W) for ``channels=1``; 16-bit is scaled to 8.
-
-    Raises ImageError, with the path, for a file that is missing, broken or too large.
-    """
-    try:
-        with _open(Path(path), max_pixels) as image:
-            if image.mode.startswith(("I", "F")):
-                image = _to_eight_bits(image)
-            return np.array(image.convert("RGB" if channels == 3 else "L"))
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"cannot read {path}: {type(error).__name__}: {error}") from error
-
-
-def _to_eight_bits(image: Any) -> Any:
-    from PIL import Image
-
-    deep = np.array(image, np.float64)
-    scale = 257.0 if deep.max(initial=0) > 255 else 1.0
-    return Image.fromarray((deep / scale).clip(0, 255).astype(np.uint8))
 
 
 def image_files(folder: str | Path) -> list[str]:

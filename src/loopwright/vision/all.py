@@ -1,0 +1,5 @@
+"""Imports every module of vision that registers something, for the registries to find."""
+
+from loopwright.vision import datasets
+
+__all__ = ["datasets"]
