@@ -81,7 +81,7 @@ class Config:
 
     @classmethod
     def fromstring(cls, cfg_str: str, file_format: str) -> Config:
-        """Read a config from a text; ``file_format`` is ``.py``, ``.yaml``, ``.json``, ``.toml``."""
+        """Read a config from a text; ``file_format`` is one of the suffixes of ``fromfile``."""
         reader = load.Reader(Fuel())
         parsed = reader.parse(cfg_str, os.path.abspath(f"<string>{file_format}"))
         return cls(load.finish(reader, parsed).values, cfg_str, None, reader.env_variables)

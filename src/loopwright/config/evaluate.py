@@ -11,9 +11,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from loopwright.config import methods
+from loopwright.config import calls, comprehend, functions, operators
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import TRUST_HINT, ConfigError, nearest
+from loopwright.config.fresh import Fresh
 from loopwright.config.limits import Fuel
 from loopwright.config.node import ConfigDict, make
 from loopwright.config.provenance import Origin
@@ -36,23 +37,6 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.Not: operator.not_,
     ast.Invert: operator.invert,
 }
-
-
-class Fresh(ConfigDict):
-    """A dict written in the file being read: its ``update`` is Python's, until the file ends."""
-
-    __slots__ = ()
-
-
-def adopt(value: Any) -> Any:
-    """``value`` as an inherited dict takes it in: what this file wrote is copied, so that later
-    changes to the variable it came from do not reach it; inherited dicts are shared."""
-    kind = value.__class__
-    if kind is Fresh:
-        return make({key: adopt(child) for key, child in value.items()}, dict(value.origins_of()))
-    if kind is list or kind is tuple:
-        return kind([adopt(child) for child in value])
-    return value
 
 
 class Evaluator:
@@ -99,25 +83,26 @@ class Evaluator:
                 return scope[name]
         if name in self.names:
             return dict.__getitem__(self.names, name)
-        if name in methods.FUNCTIONS or name in methods.TYPES:
+        if name in functions.FUNCTIONS:
             return Deferred("builtins", name)
-        known = [*self.names, *methods.FUNCTIONS]
-        if name in methods.REFUSED:
+        known = [*self.names, *functions.FUNCTIONS]
+        if name in functions.REFUSED:
             raise self.refuse(node, f"{name!r}")
         raise ConfigError(f"name {name!r} is not defined{nearest(name, known)}", self.origin(node))
 
     def _list(self, node: ast.List) -> Any:
-        return self._elements(node.elts)
+        return self.elements(node.elts)
 
     def _tuple(self, node: ast.Tuple) -> Any:
-        return tuple(self._elements(node.elts))
+        return tuple(self.elements(node.elts))
 
-    def _elements(self, nodes: list[ast.expr]) -> list[Any]:
+    def elements(self, nodes: list[ast.expr]) -> list[Any]:
+        """The values of expressions in a row, ``*more`` among them."""
         self.fuel.spend(len(nodes) >> 2)
         result: list[Any] = []
         for node in nodes:
             if node.__class__ is ast.Starred:
-                more = self.iterate(node.value)  # type: ignore[attr-defined]
+                more = comprehend.iterate(self, node.value)  # type: ignore[attr-defined]
                 self.fuel.sized(len(result) + len(more))
                 result.extend(more)
             else:
@@ -128,7 +113,7 @@ class Evaluator:
         inner = node.elts[0]
         if len(node.elts) == 1 and inner.__class__ is ast.Set and len(inner.elts) == 1:  # type: ignore[attr-defined]
             return self._braces(inner.elts[0])  # type: ignore[attr-defined]
-        return self.hashed(set, self._elements(node.elts))
+        return self.hashed(set, self.elements(node.elts))
 
     def _braces(self, node: ast.expr) -> Any:
         """``{{_base_.a.b}}``, which Python's grammar reads as a set in a set."""
@@ -147,7 +132,7 @@ class Evaluator:
         origins: dict[Any, Origin] = {}
         for key_node, value_node in zip(node.keys, node.values):
             if key_node is None:
-                self.spread(value_node, items, origins)
+                calls.spread(self, value_node, items, origins)
                 continue
             key = self.value(key_node)
             if key.__class__ is tuple:
@@ -155,86 +140,6 @@ class Evaluator:
             items[key] = self.value(value_node)
             origins[key] = Origin(self.file, key_node.lineno, value_node)
         return make(items, origins, Fresh)
-
-    def spread(
-        self,
-        node: ast.expr,
-        items: dict[Any, Any],
-        origins: dict[Any, Origin],
-        *,
-        pairs: bool = False,
-    ) -> None:
-        """``**node`` (or, with ``pairs``, the one argument of ``dict``) into ``items``."""
-        value = self.value(node)
-        if pairs and not isinstance(value, dict):
-            value = make(dict(methods.pairs(value, self.fuel)), {}, Fresh)
-        if not isinstance(value, dict):
-            raise ConfigError(f"** wants a dict, got {type(value).__name__}", self.origin(node))
-        self.fuel.sized(len(items) + len(value))
-        items.update(value)
-        if isinstance(value, ConfigDict):
-            origins.update(value.origins_of())
-
-    def _call(self, node: ast.Call) -> Any:
-        func = node.func
-        if func.__class__ is ast.Name:
-            if func.id == "dict" and "dict" not in self.names:  # type: ignore[attr-defined]
-                return self._dict_call(node)
-            return self.call_name(node, func)  # type: ignore[arg-type]
-        if func.__class__ is ast.Attribute:
-            return self._method(node, func)  # type: ignore[arg-type]
-        raise self.refuse(node, "this call")
-
-    def _dict_call(self, node: ast.Call) -> Any:
-        items: dict[Any, Any] = {}
-        origins: dict[Any, Origin] = {}
-        if len(node.args) > 1:
-            raise ConfigError("dict() takes at most one unnamed argument", self.origin(node))
-        for argument in node.args:
-            self.spread(argument, items, origins, pairs=True)
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                self.spread(keyword.value, items, origins)
-            else:
-                items[keyword.arg] = self.value(keyword.value)
-                origins[keyword.arg] = Origin(self.file, keyword.lineno, keyword.value)
-        return make(items, origins, Fresh)
-
-    def call_name(self, node: ast.Call, func: ast.Name) -> Any:
-        target = self._name(func)
-        if not isinstance(target, Deferred):
-            raise self.refuse(node, f"calling {func.id!r}")
-        return self._call_deferred(node, target)
-
-    def _call_deferred(self, node: ast.Call, target: Deferred) -> Any:
-        table = methods.FUNCTIONS if target.module == "builtins" else methods.PURE
-        function = table.get(target.name if target.module == "builtins" else target.dotted)
-        if function is None:
-            raise self.refuse(node, f"calling {target.dotted!r}")
-        arguments, named = self.arguments(node)
-        return function(self.fuel, *arguments, **named)
-
-    def _method(self, node: ast.Call, func: ast.Attribute) -> Any:
-        owner = self.value(func.value)
-        self.at = node
-        if isinstance(owner, Deferred):
-            return self._call_deferred(node, self.child(owner, func))
-        method = methods.lookup(owner, func.attr)
-        if method is None:
-            raise self.refuse(node, f"method {func.attr!r} of {type(owner).__name__}")
-        arguments, named = self.arguments(node)
-        if isinstance(owner, ConfigDict):
-            return methods.call_dict(self, node, owner, func.attr, arguments, named)
-        return method(self.fuel, owner, *arguments, **named)
-
-    def arguments(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-        named: dict[str, Any] = {}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                self.spread(keyword.value, named, {})
-            else:
-                named[keyword.arg] = self.value(keyword.value)
-        return self._elements(node.args), named
 
     def child(self, owner: Deferred, node: ast.Attribute) -> Deferred:
         if node.attr.startswith("__"):
@@ -250,7 +155,7 @@ class Evaluator:
             raise ConfigError(text, self.origin(node))
         if isinstance(owner, Deferred):
             child = self.child(owner, node)
-            return methods.CONSTANTS.get(child.dotted, child)
+            return functions.CONSTANTS.get(child.dotted, child)
         raise self.refuse(node, f"attribute {node.attr!r} of {type(owner).__name__}")
 
     def _subscript(self, node: ast.Subscript) -> Any:
@@ -270,7 +175,7 @@ class Evaluator:
     def _binary(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
         self.at = node
-        return methods.binary(self.fuel, node.op.__class__, left, right)
+        return operators.binary(self.fuel, node.op.__class__, left, right)
 
     def _unary(self, node: ast.UnaryOp) -> Any:
         return _UNARY[node.op.__class__](self.value(node.operand))
@@ -311,83 +216,12 @@ class Evaluator:
         part: ast.FormattedValue = node  # type: ignore[assignment]
         value = self.value(part.value)
         spec = "" if part.format_spec is None else self.value(part.format_spec)
-        return methods.formatted(self.fuel, value, spec, part.conversion)
-
-    def iterate(self, node: ast.expr) -> list[Any]:
-        """The elements of an iterable expression, paid for before they are made."""
-        return methods.listed(self.fuel, self.value(node))
-
-    def _list_comp(self, node: ast.ListComp) -> Any:
-        result: list[Any] = []
-        self._comprehend(node.generators, lambda: result.append(self.value(node.elt)))
-        return result
-
-    def _set_comp(self, node: ast.SetComp) -> Any:
-        result: list[Any] = []
-        self._comprehend(node.generators, lambda: result.append(self.value(node.elt)))
-        return self.hashed(set, result)
-
-    def _dict_comp(self, node: ast.DictComp) -> Any:
-        items: dict[Any, Any] = {}
-        origins: dict[Any, Origin] = {}
-
-        def add() -> None:
-            key = self.value(node.key)
-            self.fuel.weigh(key)
-            items[key] = self.value(node.value)
-            origins[key] = Origin(self.file, node.key.lineno, node.value)
-
-        self._comprehend(node.generators, add)
-        return make(items, origins, Fresh)
-
-    def _comprehend(self, generators: list[ast.comprehension], emit: Callable[[], None]) -> None:
-        first = self.iterate(generators[0].iter)
-        self.scopes.append({})
-        try:
-            self._nest(generators, first, emit)
-        finally:
-            self.scopes.pop()
-
-    def _nest(
-        self, generators: list[ast.comprehension], items: list[Any], emit: Callable[[], None]
-    ) -> None:
-        generator, rest = generators[0], generators[1:]
-        self.fuel.spend(len(items))
-        for item in items:
-            self.bind(generator.target, item, self.scopes[-1])
-            if not all(self.value(test) for test in generator.ifs):
-                continue
-            if rest:
-                self._nest(rest, self.iterate(rest[0].iter), emit)
-            else:
-                emit()
-
-    def bind(self, target: ast.expr, value: Any, scope: dict[str, Any]) -> None:
-        """Bind plain names (or tuples of them) in ``scope``."""
-        if isinstance(target, ast.Name):
-            scope[target.id] = value
-        elif isinstance(target, ast.Tuple | ast.List):
-            self.unpack(target, value, lambda part, item: self.bind(part, item, scope))
-        else:
-            raise self.refuse(target, "this loop variable")
-
-    def unpack(self, target: ast.Tuple | ast.List, value: Any, to: Callable[..., None]) -> None:
-        """Give each element of ``value`` to its target, with at most one starred one."""
-        items = methods.listed(self.fuel, value)
-        stars = [i for i, part in enumerate(target.elts) if isinstance(part, ast.Starred)]
-        wanted = len(target.elts)
-        if stars and len(items) >= wanted - 1:
-            start, stop = stars[0], len(items) - (wanted - 1 - stars[0])
-            items = [*items[:start], items[start:stop], *items[stop:]]
-        if len(items) != wanted:
-            text = f"{len(items)} values for {wanted} names"
-            raise ConfigError(text, self.origin(target))
-        for part, item in zip(target.elts, items):
-            to(part.value if isinstance(part, ast.Starred) else part, item)
+        return operators.formatted(self.fuel, value, spec, part.conversion)
 
     def _walrus(self, node: ast.NamedExpr) -> Any:
         value = self.value(node.value)
-        self.names[node.target.id] = value
+        dict.__setitem__(self.names, node.target.id, value)
+        self.names.mark(node.target.id, self.origin(node, node.value))
         return value
 
 
@@ -397,7 +231,7 @@ _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {
     ast.Tuple: Evaluator._tuple,
     ast.Set: Evaluator._set,
     ast.Dict: Evaluator._dict,
-    ast.Call: Evaluator._call,
+    ast.Call: calls.call,
     ast.Attribute: Evaluator._attribute,
     ast.Subscript: Evaluator._subscript,
     ast.Slice: Evaluator._slice,
@@ -407,10 +241,10 @@ _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {
     ast.Compare: Evaluator._compare,
     ast.IfExp: Evaluator._if,
     ast.JoinedStr: Evaluator._joined,
-    ast.ListComp: Evaluator._list_comp,
-    ast.GeneratorExp: Evaluator._list_comp,
-    ast.SetComp: Evaluator._set_comp,
-    ast.DictComp: Evaluator._dict_comp,
+    ast.ListComp: comprehend.list_of,
+    ast.GeneratorExp: comprehend.list_of,
+    ast.SetComp: comprehend.set_of,
+    ast.DictComp: comprehend.dict_of,
     ast.NamedExpr: Evaluator._walrus,
 }
 

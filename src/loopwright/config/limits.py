@@ -19,12 +19,17 @@ class Limits:
     base_depth: int = 50
     steps: int = 1_000_000
     items: int = 1_000_000
-    characters: int = 4_000_000
+    characters: int = 1_000_000
     bits: int = 4096
     depth: int = 150
 
 
 LIMITS = Limits()
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of ``text``: how the lists of what is allowed and refused are written."""
+    return frozenset(text.split())
 
 
 class Fuel:

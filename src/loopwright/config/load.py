@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import ast
 import os
-import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config import formats, packages, substitute
-from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
-from loopwright.config.evaluate import Evaluator, Fresh, source
-from loopwright.config.limits import LIMITS, Fuel, Limits
+from loopwright.config.fresh import Fresh, settle, stamp_scope
+from loopwright.config.limits import Fuel
 from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, duplicate, make
 from loopwright.config.provenance import Origin, origin_of, shown
+from loopwright.config.source import read_text
 from loopwright.config.statements import Interpreter, parse
 
 BASE = "_base_"
 RESERVED = ("filename", "text", "pretty_text", "env_variables")
-DENIED = frozenset(
-    """os posix nt sys subprocess builtins shutil socket pickle marshal ctypes importlib runpy code
-    codeop pty signal multiprocessing threading asyncio tempfile webbrowser urllib http ftplib
-    smtplib requests pathlib io function""".split()
-)
-_PLAIN_TYPES = frozenset({"dict", "list", "tuple", "set", "int", "float", "str", "bool", "bytes"})
 
 
 @dataclass(slots=True)
@@ -225,93 +217,6 @@ def _is_base(node: ast.stmt) -> bool:
     )
 
 
-def read_text(path: str, limits: Limits = LIMITS, origin: Origin | None = None) -> str:
-    """The text of a config file; a ConfigError for what is missing, too big, or no text."""
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{shown(path)} is no regular file", origin)
-        if status.st_size > limits.file_bytes:
-            raise ConfigError(f"{shown(path)} is larger than {limits.file_bytes} bytes", origin)
-        with open(path, "rb") as file:
-            data = file.read(limits.file_bytes + 1)
-    except OSError as fault:
-        raise ConfigError(_not_found(path, fault), origin) from None
-    except ValueError as fault:
-        raise ConfigError(f"{path!r} is no path: {fault}", origin) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise ConfigError(f"{shown(path)} is not UTF-8 at byte {fault.start}") from None
-    if "\0" in text:
-        raise ConfigError(f"{shown(path)} holds a NUL at byte {data.index(0)}")
-    return text.replace("\r\n", "\n")
-
-
-def _not_found(path: str, fault: OSError) -> str:
-    folder, name = os.path.split(path)
-    text = f"cannot read {shown(path)}: {fault.strerror}"
-    if not os.path.isdir(folder):
-        return f"{text}; there is no folder {shown(folder)}"
-    close = get_close_matches(name, os.listdir(folder), n=1)
-    return f"{text}; did you mean {close[0]!r}?" if close else text
-
-
-def stamp_scope(value: Any, scope: str) -> None:
-    """Give each outermost dict with a ``type`` the ``_scope_`` of the library it came from."""
-    if isinstance(value, dict):
-        if "type" in value:
-            value.setdefault("_scope_", scope)
-            return
-        for child in value.values():
-            stamp_scope(child, scope)
-    elif isinstance(value, list | tuple):
-        for child in value:
-            stamp_scope(child, scope)
-
-
-def settle(value: Any, fuel: Fuel) -> Any:
-    """``value`` as a tree of ConfigDicts: shared parts copied, size and leaves checked."""
-    fuel.weigh(value)
-    return _settle(value, set(), "")
-
-
-def _settle(value: Any, seen: set[int], path: str) -> Any:
-    kind = value.__class__
-    if kind is Fresh or kind is ConfigDict:
-        if id(value) in seen:
-            value = value.copy()
-        seen.add(id(value))
-        for key, child in value.items():
-            if child.__class__ in _SETTLED:
-                dict.__setitem__(value, key, _settle(child, seen, f"{path}.{key}"))
-        if kind is Fresh:
-            object.__setattr__(value, "__class__", ConfigDict)
-        return value
-    if kind is list:
-        result = list(value) if id(value) in seen else value
-        seen.add(id(result))
-        for index, child in enumerate(result):
-            if child.__class__ in _SETTLED:
-                result[index] = _settle(child, seen, path)
-        return result
-    if kind is tuple:
-        return tuple([_settle(child, seen, path) for child in value])
-    if kind is Deferred:
-        _check_name(value, path)
-    return value
-
-
-_SETTLED = frozenset({Fresh, ConfigDict, list, tuple, Deferred})
-
-
-def _check_name(name: Deferred, path: str) -> None:
-    root = name.dotted.partition(".")[0]
-    plain = root == "builtins" and name.name in _PLAIN_TYPES
-    if root in DENIED and not plain:
-        raise ConfigError(f"{path.lstrip('.')} names {name.dotted}, which no config may use")
-
-
 def read_file(path: str, **options: Any) -> tuple[Parsed, dict[str, str]]:
     """Read ``path`` and its bases: the value, and the environment variables it used."""
     reader = Reader(Fuel(), **options)
@@ -337,6 +242,3 @@ def finish(reader: Reader, parsed: Parsed) -> Parsed:
             stacklevel=4,
         )
     return parsed
-
-
-__all__ = ["Evaluator", "Parsed", "Reader", "finish", "read_file", "read_text", "settle", "source"]

@@ -157,7 +157,7 @@ class ConfigDict(dict):
 
     @classmethod
     def fromkeys(cls, keys: Any, value: Any = None) -> ConfigDict:
-        return cls({key: value for key in keys})
+        return cls(dict.fromkeys(keys, value))
 
     def __copy__(self) -> ConfigDict:
         return make(self, dict(_origins_of(self)))
@@ -174,7 +174,7 @@ _set_origins = ConfigDict.__dict__["_origins"].__set__
 _CONVERTED = frozenset({dict, list, tuple})
 
 
-def make(items: Mapping[Any, Any], origins: dict[Any, Origin], kind: type = ConfigDict) -> Any:
+def make(items: Mapping[Any, Any], origins: dict[Any, Origin], kind: Any = ConfigDict) -> Any:
     """A ConfigDict from values that need no conversion: the fast way in for the reader."""
     node = kind.__new__(kind)
     dict.update(node, items)
@@ -183,7 +183,7 @@ def make(items: Mapping[Any, Any], origins: dict[Any, Origin], kind: type = Conf
 
 
 def convert(value: Any) -> Any:
-    """``value`` with every plain dict in it made a ConfigDict; other values are kept as they are."""
+    """``value`` with every plain dict in it made a ConfigDict; other values stay as they are."""
     kind = value.__class__
     if kind is dict:
         return ConfigDict(value)

@@ -187,7 +187,7 @@ class _Reader:
                 raise self._fault("a comma")
 
     def _quoted(self, quote: str) -> str:
-        pieces = []
+        pieces: list[str] = []
         self.at += 1
         while self.at < len(self.text):
             char = self.text[self.at]
@@ -261,7 +261,7 @@ def apply_overrides(cfg: Any, overrides: Iterable[str], origin: Origin | None = 
 
 def _apply(cfg: Any, override: Override, origin: Origin) -> None:
     owner = cfg
-    for depth, part in enumerate(override.path[:-1]):
+    for depth in range(len(override.path) - 1):
         owner = _step(owner, override, depth, origin)
     key = _key(owner, override, len(override.path) - 1, origin)
     if override.op == "~":

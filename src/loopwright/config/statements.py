@@ -6,10 +6,11 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from loopwright.config import methods
+from loopwright.config import calls, comprehend, functions, methods, operators
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
-from loopwright.config.evaluate import Evaluator, Fresh, adopt
+from loopwright.config.evaluate import Evaluator
+from loopwright.config.fresh import Fresh, adopt
 from loopwright.config.limits import Fuel
 from loopwright.config.node import ConfigDict
 from loopwright.config.provenance import Origin
@@ -75,12 +76,17 @@ class Interpreter(Evaluator):
             self.store(node.target, self.value(node.value), node.value)
 
     def _augmented(self, node: ast.AugAssign) -> None:
-        old = self.value(_as_load(node.target))
-        more = self.value(node.value)
-        if isinstance(old, list) and isinstance(node.op, ast.Add):
-            old.extend(methods.listed(self.fuel, more))
-            return
-        self.store(node.target, methods.binary(self.fuel, node.op.__class__, old, more), node.value)
+        old, more, op = self.value(node.target), self.value(node.value), node.op.__class__
+        result = old
+        if isinstance(old, list) and op is ast.Add:
+            methods.extend(self.fuel, old, more)
+        elif isinstance(old, list) and op is ast.Mult:
+            old[:] = operators.binary(self.fuel, op, old, more)
+        elif isinstance(old, ConfigDict) and op is ast.BitOr:
+            calls.update(self, node, old, [more], {})
+        else:
+            result = operators.binary(self.fuel, op, old, more)
+        self.store(node.target, result, node.value)
 
     def store(self, target: ast.expr, value: Any, node: ast.expr) -> None:
         """Bind a target: a name, ``a.b``, ``a['b']``, ``a[0]`` or a tuple of these."""
@@ -88,7 +94,7 @@ class Interpreter(Evaluator):
             self.imported.discard(target.id)
             self._set_key(self.names, target.id, value, self.origin(target, node))
         elif isinstance(target, ast.Tuple | ast.List):
-            self.unpack(target, value, lambda part, item: self.store(part, item, part))
+            comprehend.unpack(self, target, value, lambda part, item: self.store(part, item, part))
         elif isinstance(target, ast.Attribute):
             owner = self.value(target.value)
             if not isinstance(owner, ConfigDict) or target.attr.startswith("__"):
@@ -106,7 +112,7 @@ class Interpreter(Evaluator):
             self._set_key(owner, key, value, self.origin(target, node))
         elif isinstance(owner, list):
             if isinstance(key, slice):
-                value = methods.listed(self.fuel, value)
+                value = functions.listed(self.fuel, value)
             owner[key] = value
         else:
             raise self.refuse(target, f"setting an element of {type(owner).__name__}")
@@ -127,7 +133,7 @@ class Interpreter(Evaluator):
         return self._block(node.body if self.value(node.test) else node.orelse)
 
     def _for(self, node: ast.For) -> str:
-        for item in self.iterate(node.iter):
+        for item in comprehend.iterate(self, node.iter):
             self.fuel.spend(1)
             self.store(node.target, item, node.iter)
             if self._block(node.body) == "break":
@@ -144,7 +150,7 @@ class Interpreter(Evaluator):
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
-                self.value(_as_load(target))
+                self.value(target)
                 self.names.pop(target.id, None)
             elif isinstance(target, ast.Subscript):
                 owner, key = self.value(target.value), self.value(target.slice)
@@ -182,7 +188,7 @@ class Interpreter(Evaluator):
                     self.origin(node),
                 )
             deferred = Deferred(node.module, alias.name)
-            value = methods.CONSTANTS.get(deferred.dotted, deferred)
+            value = functions.CONSTANTS.get(deferred.dotted, deferred)
             self._bind_import(alias.asname or alias.name, value, node)
 
     def _bind_import(self, name: str, value: Any, node: ast.stmt) -> None:
@@ -233,11 +239,6 @@ _STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
     ast.With: Interpreter._with,
     ast.FunctionDef: Interpreter._function,
 }
-
-
-def _as_load(target: ast.expr) -> ast.expr:
-    """The same place, read: the context flag of the AST is not looked at by the evaluator."""
-    return target
 
 
 def parse(text: str, file: str) -> ast.Module:

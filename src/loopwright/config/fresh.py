@@ -1,0 +1,96 @@
+"""What a file writes itself and what it inherits: dicts that behave as Python's, until settled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.config.deferred import Deferred
+from loopwright.config.errors import ConfigError
+from loopwright.config.limits import Fuel, names
+from loopwright.config.node import ConfigDict, make
+
+DENIED = names(
+    """os posix nt sys subprocess builtins shutil socket pickle marshal ctypes importlib runpy
+    code codeop pty signal multiprocessing threading asyncio tempfile webbrowser urllib http
+    ftplib smtplib requests pathlib io function"""
+)
+PLAIN_TYPES = frozenset({"dict", "list", "tuple", "set", "int", "float", "str", "bool", "bytes"})
+
+
+class Fresh(ConfigDict):
+    """A dict written in the file being read: its ``update`` is Python's, until the file ends."""
+
+    __slots__ = ()
+
+
+def adopt(value: Any) -> Any:
+    """``value`` as an inherited dict takes it in.
+
+    What this file wrote is copied, so that later changes to the variable it came from do not
+    reach it; inherited dicts are shared. Both as in MMEngine.
+    """
+    kind = value.__class__
+    if kind is Fresh:
+        return make({key: adopt(child) for key, child in value.items()}, dict(value.origins_of()))
+    if kind is list or kind is tuple:
+        return kind([adopt(child) for child in value])
+    return value
+
+
+def settle(value: Any, fuel: Fuel) -> Any:
+    """``value`` as a tree of ConfigDicts: shared parts copied, size and names checked."""
+    fuel.weigh(value)
+    return _settle(value, set(), "")
+
+
+def _settle(value: Any, seen: set[int], path: str) -> Any:
+    kind = value.__class__
+    if kind is Fresh or kind is ConfigDict:
+        return _settle_dict(value, seen, path)
+    if kind is list:
+        result = list(value) if id(value) in seen else value
+        seen.add(id(result))
+        for index, child in enumerate(result):
+            if child.__class__ in _SETTLED:
+                result[index] = _settle(child, seen, path)
+        return result
+    if kind is tuple:
+        return tuple([_settle(child, seen, path) for child in value])
+    if kind is Deferred:
+        check_name(value, path)
+    return value
+
+
+def _settle_dict(value: ConfigDict, seen: set[int], path: str) -> ConfigDict:
+    if id(value) in seen:
+        value = value.copy()
+    seen.add(id(value))
+    for key, child in value.items():
+        if child.__class__ in _SETTLED:
+            dict.__setitem__(value, key, _settle(child, seen, f"{path}.{key}"))
+    if value.__class__ is Fresh:
+        object.__setattr__(value, "__class__", ConfigDict)
+    return value
+
+
+_SETTLED = frozenset({Fresh, ConfigDict, list, tuple, Deferred})
+
+
+def check_name(name: Deferred, path: str) -> None:
+    """Refuse a name that no part of a run can be: what starts processes or touches files."""
+    root = name.dotted.partition(".")[0]
+    if root in DENIED and not (root == "builtins" and name.name in PLAIN_TYPES):
+        raise ConfigError(f"{path.lstrip('.')} names {name.dotted}, which no config may use")
+
+
+def stamp_scope(value: Any, scope: str) -> None:
+    """Give each outermost dict with a ``type`` the ``_scope_`` of the library it came from."""
+    if isinstance(value, dict):
+        if "type" in value:
+            value.setdefault("_scope_", scope)
+            return
+        for child in value.values():
+            stamp_scope(child, scope)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            stamp_scope(child, scope)

@@ -1,0 +1,159 @@
+"""The fixed list of functions a config may call; each takes the fuel first and pays for its work.
+
+Nothing here takes a callable, opens anything, or reads an attribute of an object.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import posixpath
+from collections.abc import Callable
+from typing import Any
+
+from loopwright.config.errors import ConfigError
+from loopwright.config.limits import Fuel, names
+from loopwright.config.node import ConfigDict, duplicate
+from loopwright.config.operators import Bounded, binary, formatted, power
+
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
+REFUSED = names(
+    """eval exec open getattr setattr delattr vars globals locals type compile input breakpoint
+    help object super memoryview classmethod staticmethod property map filter dir id iter next
+    callable hasattr exit quit isinstance issubclass __import__ __builtins__ __loader__
+    __spec__"""
+)
+
+
+def listed(fuel: Fuel, value: Any) -> list[Any]:
+    """The elements of an iterable as a list."""
+    if not isinstance(value, _SIZED):
+        raise ConfigError(f"cannot loop over {type(value).__name__}")
+    fuel.sized(len(value))
+    return list(value)
+
+
+def pairs(value: Any, fuel: Fuel) -> list[tuple[Any, Any]]:
+    """What ``dict(value)`` takes apart from a dict: pairs."""
+    result = []
+    for pair in listed(fuel, value):
+        key, item = listed(fuel, pair)
+        fuel.weigh(key)
+        result.append((key, item))
+    return result
+
+
+def pay(fuel: Fuel, value: Any) -> None:
+    """Pay for reading ``value`` through, however deep it is."""
+    if isinstance(value, range):
+        fuel.sized(len(value))
+    elif isinstance(value, str | bytes):
+        fuel.lettered(len(value))
+    else:
+        fuel.weigh(value)
+
+
+def reading(function: Callable[..., Any]) -> Bounded:
+    """A function of values whose cost is that of reading them."""
+
+    def call(fuel: Fuel, *arguments: Any, **named: Any) -> Any:
+        if named.get("key") is not None:
+            raise ConfigError(f"{function.__name__} with a key function is not supported")
+        for argument in (*arguments, *named.values()):
+            pay(fuel, argument)
+        return function(*arguments, **named)
+
+    return call
+
+
+def _listing(function: Callable[..., Any]) -> Bounded:
+    """A function that gives an iterator: here a list."""
+    return reading(lambda *arguments, **named: list(function(*arguments, **named)))
+
+
+def _text(fuel: Fuel, *value: Any) -> str:
+    return formatted(fuel, value[0], "", -1) if value else ""
+
+
+def _integer(fuel: Fuel, *value: Any, **named: Any) -> int:
+    if value and isinstance(value[0], str):
+        fuel.number(len(value[0]) * 4)
+    return int(*value, **named)
+
+
+def _total(fuel: Fuel, values: Any, start: Any = 0) -> Any:
+    result = start
+    for value in listed(fuel, values):
+        result = binary(fuel, ast.Add, result, value)
+    return result
+
+
+def _config_dict(fuel: Fuel, *value: Any, **named: Any) -> ConfigDict:
+    for item in value:
+        pay(fuel, item)
+    return ConfigDict(*value, **named)
+
+
+def _duplicate(fuel: Fuel, value: Any) -> Any:
+    """``copy.deepcopy``."""
+    fuel.weigh(value)
+    return duplicate(value)
+
+
+def _shallow(fuel: Fuel, value: Any) -> Any:
+    """``copy.copy``."""
+    if isinstance(value, list | dict | set):
+        fuel.sized(len(value))
+        return value.copy()
+    return value
+
+
+FUNCTIONS: dict[str, Bounded] = {
+    "abs": reading(abs),
+    "all": reading(all),
+    "any": reading(any),
+    "bool": reading(bool),
+    "bytes": lambda fuel, *value: b"" if not value else bytes(listed(fuel, *value)),
+    "complex": reading(complex),
+    "dict": _config_dict,
+    "divmod": reading(divmod),
+    "enumerate": _listing(enumerate),
+    "float": reading(float),
+    "format": lambda fuel, value, spec="": formatted(fuel, value, spec, -1),
+    "frozenset": reading(frozenset),
+    "int": _integer,
+    "len": lambda fuel, value: len(value),
+    "list": lambda fuel, *value: listed(fuel, *value) if value else [],
+    "max": reading(max),
+    "min": reading(min),
+    "pow": power,
+    "range": lambda fuel, *bounds: range(*bounds),
+    "repr": lambda fuel, value: formatted(fuel, value, "", ord("r")),
+    "reversed": _listing(reversed),
+    "round": reading(round),
+    "set": reading(set),
+    "slice": reading(slice),
+    "sorted": reading(sorted),
+    "str": _text,
+    "sum": _total,
+    "tuple": lambda fuel, *value: tuple(listed(fuel, *value)) if value else (),
+    "zip": _listing(zip),
+}
+
+_PATHS = ("basename", "dirname", "join", "normpath", "split", "splitext")
+_MATHS = names("ceil floor sqrt log log2 log10 exp sin cos tan prod fabs trunc gcd isclose")
+PURE: dict[str, Bounded] = {
+    "copy.copy": _shallow,
+    "copy.deepcopy": _duplicate,
+    "mmengine.ConfigDict": _config_dict,
+    "mmengine.config.ConfigDict": _config_dict,
+    "math.pow": lambda fuel, base, exponent: math.pow(base, exponent),
+    **{f"os.path.{name}": reading(getattr(posixpath, name)) for name in _PATHS},
+    **{f"math.{name}": reading(getattr(math, name)) for name in _MATHS},
+}
+CONSTANTS: dict[str, Any] = {
+    "math.pi": math.pi,
+    "math.e": math.e,
+    "math.inf": math.inf,
+    "math.nan": math.nan,
+}

@@ -1,0 +1,116 @@
+"""Operators and formatting, each bounded before it acts: ``'a' * 10**9`` is refused, not made."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from loopwright.config.errors import ConfigError
+from loopwright.config.limits import Fuel
+
+Bounded = Callable[..., Any]
+WIDTH_DIGITS = 4
+
+
+def binary(fuel: Fuel, op: type, left: Any, right: Any) -> Any:
+    """``left op right``."""
+    bounded = _BOUNDED.get(op)
+    if bounded is not None:
+        return bounded(fuel, left, right)
+    plain = _BINARY.get(op)
+    if plain is None:
+        raise ConfigError(f"operator {op.__name__} is not supported")
+    return plain(left, right)
+
+
+def formatted(fuel: Fuel, value: Any, spec: str, conversion: int) -> str:
+    """``format(value, spec)`` after ``!r`` or ``!s``: ``conversion`` is the letter's code or -1."""
+    _check_widths(spec)
+    fuel.lettered(fuel.weigh(value) * 8)
+    if conversion == ord("r"):
+        value = repr(value)
+    elif conversion == ord("a"):
+        value = ascii(value)
+    elif conversion == ord("s") or isinstance(value, dict | list | tuple | set):
+        value = str(value)
+    return format(value, spec)
+
+
+def _check_widths(spec: str) -> None:
+    digits = "".join(char if char.isdigit() else " " for char in spec).split()
+    if any(len(number) > WIDTH_DIGITS for number in digits):
+        raise ConfigError(f"a format width of more than {WIDTH_DIGITS} digits")
+
+
+def power(fuel: Fuel, base: Any, exponent: Any, *modulus: Any) -> Any:
+    """``base ** exponent``, refused where the result would be huge."""
+    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
+        fuel.number(base.bit_length() * (1 if modulus else exponent))
+    return pow(base, exponent, *modulus)
+
+
+def _multiply(fuel: Fuel, left: Any, right: Any) -> Any:
+    for one, other in ((left, right), (right, left)):
+        if isinstance(other, int) and isinstance(one, str | bytes):
+            fuel.lettered(len(one) * max(other, 0))
+        elif isinstance(other, int) and isinstance(one, list | tuple):
+            fuel.sized(len(one) * max(other, 0))
+    if isinstance(left, int) and isinstance(right, int):
+        fuel.number(left.bit_length() + right.bit_length())
+    return left * right
+
+
+def _add(fuel: Fuel, left: Any, right: Any) -> Any:
+    if isinstance(left, str | bytes) and isinstance(right, str | bytes):
+        fuel.lettered(len(left) + len(right))
+    elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        fuel.sized(len(left) + len(right))
+    return left + right
+
+
+def _shift(fuel: Fuel, left: Any, right: Any) -> Any:
+    fuel.number(left.bit_length() + right)
+    return left << right
+
+
+def _percent(fuel: Fuel, left: Any, right: Any) -> Any:
+    if isinstance(left, bytes):
+        raise ConfigError("% of bytes is not supported")
+    if not isinstance(left, str):
+        return left % right
+    _check_widths(left)
+    if "*" in left:
+        raise ConfigError("'*' in a % format is not supported")
+    fuel.lettered(len(left) + fuel.weigh(right) * 8)
+    return left % right
+
+
+def _whole(plain: Callable[[Any, Any], Any]) -> Bounded:
+    """An operator that may look through both sides: sets and dicts are paid for."""
+
+    def apply(fuel: Fuel, left: Any, right: Any) -> Any:
+        fuel.weigh(left)
+        fuel.weigh(right)
+        return plain(left, right)
+
+    return apply
+
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.RShift: operator.rshift,
+}
+_BOUNDED: dict[type, Bounded] = {
+    ast.Add: _add,
+    ast.Mult: _multiply,
+    ast.Mod: _percent,
+    ast.Pow: power,
+    ast.LShift: _shift,
+    ast.Sub: _whole(operator.sub),
+    ast.BitOr: _whole(operator.or_),
+    ast.BitAnd: _whole(operator.and_),
+    ast.BitXor: _whole(operator.xor),
+}

@@ -1,0 +1,43 @@
+"""The bytes of a config file as text, or why there is none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from difflib import get_close_matches
+
+from loopwright.config.errors import ConfigError
+from loopwright.config.limits import LIMITS, Limits
+from loopwright.config.provenance import Origin, shown
+
+
+def read_text(path: str, limits: Limits = LIMITS, origin: Origin | None = None) -> str:
+    """The text of a config file; a ConfigError for what is missing, too big, or no text."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{shown(path)} is no regular file", origin)
+        if status.st_size > limits.file_bytes:
+            raise ConfigError(f"{shown(path)} is larger than {limits.file_bytes} bytes", origin)
+        with open(path, "rb") as file:
+            data = file.read(limits.file_bytes + 1)
+    except OSError as fault:
+        raise ConfigError(_not_found(path, fault), origin) from None
+    except ValueError as fault:
+        raise ConfigError(f"{path!r} is no path: {fault}", origin) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{shown(path)} is not UTF-8 at byte {fault.start}") from None
+    if "\0" in text:
+        raise ConfigError(f"{shown(path)} holds a NUL at byte {data.index(0)}")
+    return text.replace("\r\n", "\n")
+
+
+def _not_found(path: str, fault: OSError) -> str:
+    folder, name = os.path.split(path)
+    text = f"cannot read {shown(path)}: {fault.strerror}"
+    if not os.path.isdir(folder):
+        return f"{text}; there is no folder {shown(folder)}"
+    close = get_close_matches(name, os.listdir(folder), n=1)
+    return f"{text}; did you mean {close[0]!r}?" if close else text
