@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         StateError,
         WeightsError,
     )
+    from loopwright.checkpoint.loading import find_state_dict, load_any
     from loopwright.checkpoint.retain import better, infer_rule, retain
     from loopwright.checkpoint.state import nonfinite, pack, unpack
     from loopwright.checkpoint.store import Entry, Loaded, Store
+    from loopwright.checkpoint.weights import Report, load_weights
 
 _WHERE = {
     "Broken": "errors",
@@ -27,12 +29,16 @@ _WHERE = {
     "Entry": "store",
     "Loaded": "store",
     "Refused": "errors",
+    "Report": "weights",
     "SaveError": "errors",
     "StateError": "errors",
     "Store": "store",
     "WeightsError": "errors",
     "better": "retain",
+    "find_state_dict": "loading",
     "infer_rule": "retain",
+    "load_any": "loading",
+    "load_weights": "weights",
     "nonfinite": "state",
     "pack": "state",
     "retain": "retain",
@@ -45,12 +51,16 @@ __all__ = [
     "Entry",
     "Loaded",
     "Refused",
+    "Report",
     "SaveError",
     "StateError",
     "Store",
     "WeightsError",
     "better",
+    "find_state_dict",
     "infer_rule",
+    "load_any",
+    "load_weights",
     "nonfinite",
     "pack",
     "retain",

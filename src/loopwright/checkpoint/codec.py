@@ -11,7 +11,7 @@ import base64
 import json
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loopwright.checkpoint.errors import Broken, StateError
@@ -19,6 +19,9 @@ from loopwright.checkpoint.errors import Broken, StateError
 MAX_DEPTH = 100
 MAX_JSON = 32 << 20
 SAFE_INT = 1 << 63
+# Below this, whole numbers hash to themselves: nobody can make a dict of them slow.
+KEY_LIMIT = 1 << 60
+MAX_TUPLE_KEYS = 10_000
 
 Leaf = Callable[[Any, str], Any]
 
@@ -55,6 +58,8 @@ def encode(value: Any, leaf: Leaf, *, path: str = "state", depth: int = 0) -> An
 def _encode_series(value: Any, leaf: Leaf, path: str, depth: int) -> Any:
     """Tuples in order; sets by the text of their members, so that equal sets are equal bytes."""
     members = value if isinstance(value, tuple) else sorted(value, key=repr)
+    if not isinstance(value, tuple):
+        check_keys(members, path)
     inner = [encode(v, leaf, path=f"{path}[{i}]", depth=depth + 1) for i, v in enumerate(members)]
     return {"$": type(value).__name__, "v": inner}
 
@@ -67,10 +72,22 @@ def _encode_dict(value: dict[Any, Any], leaf: Leaf, path: str, depth: int) -> An
     if all(type(key) is str for key in value) and "$" not in value:
         return {k: encode(v, leaf, path=f"{path}.{k}", depth=step) for k, v in value.items()}
     pairs = []
+    check_keys(value, path)
     for key, item in value.items():
         name = encode(key, leaf, path=f"{path} key", depth=step)
         pairs.append([name, encode(item, leaf, path=f"{path}.{key}", depth=step)])
     return {"$": "dict", "v": pairs}
+
+
+def check_keys(keys: Iterable[Any], path: str) -> None:
+    """`StateError` for keys whose hashes can be made to collide: huge numbers, many tuples."""
+    tuples = 0
+    for key in keys:
+        if isinstance(key, int) and abs(key) >= KEY_LIMIT:
+            raise StateError(f"{path} has the key {str(key)[:40]}, beyond any index")
+        tuples += isinstance(key, tuple | frozenset)
+    if tuples > MAX_TUPLE_KEYS:
+        raise StateError(f"{path} has {tuples} tuples as keys; at most {MAX_TUPLE_KEYS}")
 
 
 def _encode_named_dict(value: dict[Any, Any], leaf: Leaf, path: str, depth: int) -> Any:
@@ -109,7 +126,7 @@ def decode(tree: Any, leaf: Callable[[dict[str, Any]], Any]) -> Any:
         return leaf(tree)
     try:
         return reader(tree, leaf)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # StateError is a TypeError
         raise Broken(f"a {tree['$']} is written in a way it never is: {str(tree)[:80]}") from error
 
 
@@ -133,7 +150,15 @@ def _members(tree: dict[str, Any], leaf: Any) -> list[Any]:
 
 
 def _pairs(tree: dict[str, Any], leaf: Any) -> dict[Any, Any]:
-    return {decode(key, leaf): decode(item, leaf) for key, item in tree["v"]}
+    pairs = [(decode(key, leaf), decode(item, leaf)) for key, item in tree["v"]]
+    check_keys((key for key, _ in pairs), "a dict")
+    return dict(pairs)
+
+
+def _hashed(tree: dict[str, Any], leaf: Any) -> list[Any]:
+    members = _members(tree, leaf)
+    check_keys(members, "a set")
+    return members
 
 
 def _odict(tree: dict[str, Any], leaf: Any) -> OrderedDict[Any, Any]:
@@ -171,8 +196,8 @@ READERS: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "bytes": _bytes,
     "bytearray": lambda tree, leaf: bytearray(_bytes(tree, leaf)),
     "tuple": lambda tree, leaf: tuple(_members(tree, leaf)),
-    "set": lambda tree, leaf: set(_members(tree, leaf)),
-    "frozenset": lambda tree, leaf: frozenset(_members(tree, leaf)),
+    "set": lambda tree, leaf: set(_hashed(tree, leaf)),
+    "frozenset": lambda tree, leaf: frozenset(_hashed(tree, leaf)),
     "dict": _pairs,
     "odict": _odict,
     "counter": _counter,
