@@ -1,5 +1,29 @@
 """Every module of this package that registers something: import it and all names are there."""
 
-from loopwright.optim import amp, constructor, lamb, lars, many, plateau, scheduler, wrapper
+from loopwright.optim import (
+    amp,
+    constructor,
+    lamb,
+    lars,
+    layer_decay,
+    library_constructors,
+    many,
+    multi,
+    plateau,
+    scheduler,
+    wrapper,
+)
 
-__all__ = ["amp", "constructor", "lamb", "lars", "many", "plateau", "scheduler", "wrapper"]
+__all__ = [
+    "amp",
+    "constructor",
+    "lamb",
+    "lars",
+    "layer_decay",
+    "library_constructors",
+    "many",
+    "multi",
+    "plateau",
+    "scheduler",
+    "wrapper",
+]

@@ -83,11 +83,10 @@ class AmpOptimWrapper(OptimWrapper):
         if scaler is None:
             super().step(**kwargs)
             return
+        if all(p.grad is None for p in self._params()):
+            return
         scaler.unscale_(self.optimizer)
-        found = scaler._found_inf_per_device(self.optimizer)
-        if not found:
-            raise RuntimeError("no parameter has a gradient: nothing to step with a loss scale")
-        self._overflow.put(list(found.values()))
+        self._overflow.put(list(scaler._found_inf_per_device(self.optimizer).values()))
         self._raise_at_limit()
         self._clip_grad()
         scaler.step(self.optimizer, **kwargs)

@@ -7,8 +7,9 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from loopwright.optim.kinds import in_iterations
 from loopwright.optim.many import OptimWrapperDict
+from loopwright.optim.specs import Run, converted, with_end
+from loopwright.optim.torch_scheduler import TorchParamScheduler, torch_class
 from loopwright.optim.wrapper import BaseOptimWrapper, OptimWrapper
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from loopwright.registry.build import resolve
@@ -59,56 +60,30 @@ def build_param_scheduler(
     An entry without `end` ends with the run. With several optimizers the result is a dict of
     lists by name: one for each, or those that a dict of lists names.
     """
+    run = Run(max_iters, max_epochs, epoch_length)
     if isinstance(optim_wrapper, OptimWrapperDict):
-        return _for_each(cfg, optim_wrapper, epoch_length, max_epochs, max_iters)
+        return _for_each(cfg, optim_wrapper, run)
     entries = cfg if isinstance(cfg, list | tuple) else [cfg] if cfg is not None else []
-    return [
-        _scheduler(entry, optim_wrapper, epoch_length, max_epochs, max_iters) for entry in entries
-    ]
+    return [_scheduler(entry, optim_wrapper, run) for entry in entries]
 
 
-def _for_each(cfg: Any, wrappers: OptimWrapperDict, *run: Any) -> dict[str, list[Any]]:
+def _for_each(cfg: Any, wrappers: OptimWrapperDict, run: Run) -> dict[str, list[Any]]:
     named = isinstance(cfg, dict) and "type" not in cfg
     if named and (missing := [name for name in wrappers if name not in cfg]):
         raise KeyError(f"param_scheduler has no schedulers for the optimizer {missing[0]!r}")
-    length, epochs, iters = run
     return {
-        name: build_param_scheduler(
-            cfg[name] if named else cfg,
-            wrapper,
-            epoch_length=length,
-            max_epochs=epochs,
-            max_iters=iters,
-        )
+        name: build_param_scheduler(cfg[name] if named else cfg, wrapper, **run._asdict())
         for name, wrapper in wrappers.items()
     }
 
 
-def _scheduler(
-    entry: Any, optim_wrapper: Any, length: int | None, epochs: int | None, iters: int | None
-) -> Any:
+def _scheduler(entry: Any, optim_wrapper: Any, run: Run) -> Any:
     if not isinstance(entry, dict):
         if hasattr(entry, "step") and hasattr(entry, "by_epoch"):
             return entry
         raise TypeError(f"a param_scheduler entry must be a dict, got {entry!r}")
-    options = dict(entry)
-    by_epoch = options.get("by_epoch", True)
-    end = epochs if by_epoch else iters
-    if end is not None:
-        options.setdefault("end", end)
-    options = converted(options, length)
+    if kind := torch_class(entry.get("type"), entry):
+        options = {k: v for k, v in entry.items() if k not in ("type", "_scope_")}
+        return TorchParamScheduler(kind, optim_wrapper, **options)
+    options = converted(with_end(entry, run), run.epoch_length)
     return PARAM_SCHEDULERS.build(options, optimizer=optim_wrapper)
-
-
-def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]:
-    """An entry with `convert_to_iter_based` and `epoch_length` worked in."""
-    options = dict(entry)
-    length = options.pop("epoch_length", epoch_length)
-    if not options.pop("convert_to_iter_based", False):
-        return options
-    if not options.get("by_epoch", True):
-        raise ValueError(
-            f"{options.get('type')}: convert_to_iter_based is for schedules counted in epochs, "
-            "but by_epoch is False"
-        )
-    return in_iterations(options, length) | {"by_epoch": False}

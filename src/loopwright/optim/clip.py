@@ -28,7 +28,12 @@ def make_clip(cfg: dict[str, Any]) -> Clip:
         )
     options = {k: v for k, v in cfg.items() if k != "type"}
     kind = cfg.get("type", "norm")
-    makers = {"norm": _norm, "value": _value, "adaptive": _adaptive, "agc": _adaptive}
+    makers: dict[str, Callable[..., Clip]] = {
+        "norm": _norm,
+        "value": _value,
+        "adaptive": _adaptive,
+        "agc": _adaptive,
+    }
     if kind not in makers:
         raise ValueError(f"clip_grad.type must be one of {', '.join(KINDS)}, got {kind!r}")
     try:

@@ -1,4 +1,4 @@
-"""LARS, layer-wise adaptive rate scaling, over many tensors at once and without reading a device."""
+"""LARS, layer-wise adaptive rates, over many tensors at once and without reading a device."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ class LARS(Optimizer):
         local = group["eta"] * weights / (slopes + group["weight_decay"] * weights + self.eps)
         usable = (weights > 0) & (slopes > 0)
         rates = torch.where(usable, local, 1.0) * group["lr"]
-        return list(rates.to(params[0].dtype).unbind())
+        wide = params[0].dtype in (torch.float32, torch.float64)
+        return list(rates.to(params[0].dtype if wide else torch.float32).unbind())
 
     def _with_momentum(
         self, params: list[Tensor], moves: list[Tensor], group: dict[str, Any]

@@ -176,7 +176,8 @@ class ParamScheduler:
         """Built from options counted in epochs, stepping in iterations."""
         if not kwargs.pop("by_epoch", True):
             raise ValueError("convert_to_iter_based is for schedules counted in epochs")
-        return cls(*args, by_epoch=False, **in_iterations(kwargs, epoch_length))
+        options = in_iterations(kwargs, epoch_length) | {"by_epoch": False}
+        return cls(*args, **options)
 
 
 class KindScheduler(ParamScheduler):
@@ -218,14 +219,14 @@ class LRSchedulerMixin:
     """Makes a param scheduler move the lr."""
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(optimizer, "lr", *args, **kwargs)
+        super().__init__(optimizer, "lr", *args, **kwargs)  # type: ignore[call-arg]
 
 
 class WeightDecaySchedulerMixin:
     """Makes a param scheduler move the weight decay; a group without any stays without."""
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(optimizer, "weight_decay", *args, **kwargs)
+        super().__init__(optimizer, "weight_decay", *args, **kwargs)  # type: ignore[call-arg]
 
 
 class MomentumSchedulerMixin:
@@ -244,7 +245,7 @@ class MomentumSchedulerMixin:
         if self.use_betas:
             for group in groups:
                 group.setdefault("momentum", group["betas"][0])
-        super().__init__(optimizer, "momentum", *args, **kwargs)
+        super().__init__(optimizer, "momentum", *args, **kwargs)  # type: ignore[call-arg]
 
     def step(self, *metrics: Any) -> None:
         """Count one step, and move the momentum if it lies in the range."""

@@ -109,9 +109,7 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
 
     def _rule(self) -> Rule:
-        return Rule(
-            self.rule, self.patience, self.threshold, self.threshold_rule, self.cooldown
-        )
+        return Rule(self.rule, self.patience, self.threshold, self.threshold_rule, self.cooldown)
 
     def step(self, metrics: Mapping[str, Any] | None = None) -> None:
         """Count an epoch or, with the metrics of a validation, reduce if it is time."""

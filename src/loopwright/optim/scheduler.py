@@ -110,7 +110,9 @@ class PolyParamScheduler(KindScheduler):
     make = staticmethod(kinds.poly)
 
 
-@PARAM_SCHEDULERS.register_module(["QuadraticWarmupParamScheduler", "mmdet.QuadraticWarmupParamScheduler"])
+@PARAM_SCHEDULERS.register_module(
+    ["QuadraticWarmupParamScheduler", "mmdet.QuadraticWarmupParamScheduler"]
+)
 class QuadraticWarmupParamScheduler(KindScheduler):
     """Up from 0 to the base as the square of the step."""
 

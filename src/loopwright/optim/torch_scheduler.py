@@ -95,7 +95,7 @@ class TorchParamScheduler:
                 f"ReduceLROnPlateau follows {self.monitor!r}, which the validation did not "
                 f"give{nearest(str(self.monitor), metrics)}"
             )
-        return float(metrics[self.monitor])
+        return float(metrics[str(self.monitor)])
 
     def get_last_value(self) -> list[float]:
         """The lr of all groups now."""

@@ -10,9 +10,8 @@ from loopwright.registry import MODEL_WRAPPERS
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The wrapped model; a model that merely has an attribute `module` is no wrapper."""
-    while isinstance(getattr(model, "module", None), nn.Module) and _wraps(model):
-        model = model.module
-    return model
+    inner = getattr(model, "module", None)
+    return unwrap(inner) if isinstance(inner, nn.Module) and _wraps(model) else model
 
 
 def _wraps(model: nn.Module) -> bool:

@@ -47,9 +47,10 @@ class OptimWrapper(BaseOptimWrapper):
     >>> round(weight.item(), 3), wrapper.metrics()["grad_norm"].item()
     (0.5, 3.0)
 
-    `after_backward`, if set, is called after each backward; `check_loss` before it, with the loss as
-    the model gave it: where it says False the batch is left out of its window. `last_update` says whether the last
-    `update_params` stepped, `last_step_skipped` whether its step was dropped for an overflow.
+    `after_backward`, if set, is called after each backward; `check_loss` before it, with the loss
+    as the model gave it: where it says False the batch is left out of its window. `last_update`
+    says whether the last `update_params` stepped, `last_step_skipped` whether its step was dropped
+    for an overflow.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class OptimWrapper(BaseOptimWrapper):
         self._inner_count = 0
         self._max_counts = -1
         self._grad_norm: Tensor | None = None
-        self._flat: tuple[object, int, list[Tensor]] | None = None
+        self._flat: tuple[list[dict[str, Any]], int, list[Tensor]] | None = None
         self._own_zero_grad = type(optimizer).zero_grad is Optimizer.zero_grad
 
     # -- one update ------------------------------------------------------------------------
@@ -89,13 +90,15 @@ class OptimWrapper(BaseOptimWrapper):
         zero_kwargs: dict[str, Any] | None = None,
     ) -> None:
         """Backward; and, at the end of an accumulation window, clip, step and zero."""
-        if self.check_loss is None or self.check_loss(loss):
+        if self.check_loss is not None and not self.check_loss(loss):
+            self.last_update = False
+            self._inner_count += 1
+            if self._accumulative_counts == 1:
+                return
+        else:
             if self._accumulative_counts != 1:
                 loss = self.scale_loss(loss)
             self.backward(loss)
-        else:
-            self.last_update = False
-            self._inner_count += 1
         if self._accumulative_counts == 1 or self.should_update():
             self.step(**(step_kwargs or _NOTHING))
             self.zero_grad(**(zero_kwargs or _NOTHING))
@@ -194,9 +197,11 @@ class OptimWrapper(BaseOptimWrapper):
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Where the forward runs: without gradient exchange between ranks inside a window."""
-        if self._accumulative_counts == 1 or self.should_sync() or not hasattr(model, "no_sync"):
+        if self._accumulative_counts == 1 or self.should_sync():
             return nullcontext()
-        return model.no_sync()
+        no_sync: Any = getattr(model, "no_sync", nullcontext)
+        context: AbstractContextManager[Any] = no_sync()
+        return context
 
     # -- values and state ------------------------------------------------------------------
 

@@ -1,0 +1,191 @@
+"""What is probably wrong with a schedule, found before training (pure, no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from loopwright.optim.accumulate import updates
+from loopwright.optim.kinds import nearest
+from loopwright.optim.schedules import Cosine, MultiStep, OneCycle, Poly
+from loopwright.optim.specs import Run, Spec, entries, kind_of, read
+
+_WARMUPS = ("Constant", "QuadraticWarmup")
+_PLATEAUS = ("ReduceOnPlateau", "ReduceLROnPlateau")
+
+
+def schedule_findings(
+    cfg: Any,
+    *,
+    max_iters: int | None,
+    max_epochs: int | None = None,
+    epoch_length: int | None = None,
+    accumulation: int = 1,
+) -> list[str]:
+    """Messages on a `param_scheduler` that does not fit its run, each naming both numbers.
+
+    >>> schedule_findings(dict(type="MultiStepLR", milestones=[8, 11]), max_iters=90,
+    ...                   max_epochs=9, epoch_length=10)
+    ['MultiStepLR: milestone 11 never comes, the run ends at epoch 9']
+    """
+    run = Run(max_iters, max_epochs, epoch_length)
+    found: list[str] = []
+    specs: list[Spec] = []
+    for entry in entries(cfg):
+        try:
+            specs += read(entry, run)
+        except (ValueError, TypeError) as error:
+            found.append(f"{kind_of(entry)}: {_begins_late(entry, run) or error}")
+    for spec in specs:
+        found += [f"{spec.kind}: {message}" for message in _of_one(spec, run, accumulation)]
+    return found + _of_all(specs, run)
+
+
+def _begins_late(entry: dict[str, Any], run: Run) -> str | None:
+    limit = run.limit(by_epoch=entry.get("by_epoch", True))
+    begin = entry.get("begin", 0)
+    if limit is None or begin < limit or "end" in entry:
+        return None
+    return f"begins at {begin}, when the run has ended at {limit}"
+
+
+def _of_one(spec: Spec, run: Run, accumulation: int) -> list[str]:
+    limit = run.limit(by_epoch=spec.by_epoch)
+    unit = "epoch" if spec.by_epoch else "iteration"
+    found = []
+    if limit is not None:
+        found += _range(spec, limit, unit)
+        found += _milestones(spec, limit, unit)
+        found += _period(spec, min(limit, spec.end), unit)
+    found += _one_cycle(spec, run, accumulation)
+    if spec.given.get("convert_to_iter_based") and "gamma" in spec.options:
+        found += _converted_gamma(spec, run)
+    if accumulation > 1 and not spec.by_epoch and spec.schedule is not None:
+        found += _accumulation(spec, run, accumulation)
+    return found
+
+
+def _range(spec: Spec, limit: int, unit: str) -> list[str]:
+    if spec.schedule is None:
+        return []
+    if spec.begin >= limit:
+        return [f"begins at {unit} {spec.begin:g}, when the run has ended at {limit}"]
+    if spec.by_epoch and limit == 1:
+        return [f"counts epochs, and this run is one epoch: it never moves {spec.param}"]
+    if "end" not in spec.given or spec.end <= limit:
+        return []
+    return [f"ends at {unit} {spec.end:g}, the run already at {limit}: it is cut off"]
+
+
+def _milestones(spec: Spec, limit: int, unit: str) -> list[str]:
+    if not isinstance(spec.schedule, MultiStep):
+        return []
+    found = []
+    last = min(spec.end, limit)
+    for milestone in spec.schedule.milestones:
+        at = spec.begin + milestone
+        if at >= last:
+            who = "the run ends" if last == limit else "the schedule ends"
+            counted = f" ({unit} {at:g})" if spec.begin else ""
+            found.append(f"milestone {milestone}{counted} never comes, {who} at {unit} {last:g}")
+    if spec.begin and not found and spec.schedule.milestones:
+        first = spec.schedule.milestones[0]
+        found.append(
+            f"milestones count from begin={spec.begin:g}: {first} is {unit} {spec.begin + first:g}"
+        )
+    return found
+
+
+def _period(spec: Spec, last: float, unit: str) -> list[str]:
+    """A cosine or polynomial whose length is not that of the range it acts in."""
+    length = last - spec.begin
+    if isinstance(spec.schedule, Cosine) and length > 0:
+        period = spec.schedule.period
+        if period < length:
+            return [f"T_max={period:g} is shorter than its range of {length:g} {unit}s: it rises"]
+        if period > length:
+            return [f"T_max={period:g} is longer than its range of {length:g} {unit}s: it is cut"]
+    if isinstance(spec.schedule, Poly) and spec.schedule.total <= 0:
+        return [f"has a range of {length:g} {unit}: it never moves"]
+    return []
+
+
+def _one_cycle(spec: Spec, run: Run, accumulation: int) -> list[str]:
+    if isinstance(spec.schedule, OneCycle):
+        length = min(spec.end, run.limit(by_epoch=spec.by_epoch) or spec.end) - spec.begin
+        if spec.schedule.total != length:
+            return [f"total_steps={spec.schedule.total}, but it makes {length:g} steps"]
+    total = spec.options.get("total_steps")
+    if spec.schedule is None and spec.kind == "OneCycleLR" and total and run.max_iters:
+        made = updates(accumulation, run.max_iters)
+        if made != total:
+            return [f"total_steps={total}, but the run makes {made} updates"]
+    return []
+
+
+def _converted_gamma(spec: Spec, run: Run) -> list[str]:
+    gamma = spec.options["gamma"]
+    if "Exponential" not in spec.kind or not run.epoch_length:
+        return []
+    epoch = gamma**run.epoch_length
+    said = f"an epoch of {run.epoch_length} multiplies by {epoch:.2g}"
+    return [f"convert_to_iter_based makes gamma={gamma} act in every iteration: {said}"]
+
+
+def _accumulation(spec: Spec, run: Run, accumulation: int) -> list[str]:
+    last = min(spec.end, run.max_iters or spec.end) - spec.begin
+    made = updates(accumulation, int(last))
+    said = f"with accumulative_counts={accumulation} these are {made} updates"
+    return [f"counts {last:g} iterations; {said}"]
+
+
+def _of_all(specs: list[Spec], run: Run) -> list[str]:
+    """Whether anything moves an entry to the end of the run."""
+    found = []
+    for param in dict.fromkeys(spec.param for spec in specs if spec.schedule is not None):
+        some = [s for s in specs if s.param == param]
+        if any(s.schedule is None for s in some) or run.max_iters is None:
+            continue
+        last = max(some, key=lambda s: _in_iterations(s, run))
+        end = _in_iterations(last, run)
+        if end < run.max_iters and not _is_warmup(last):
+            found.append(
+                f"{last.kind} is the last to move {param} and ends at iteration {end:g} of "
+                f"{run.max_iters}: {param} stays where it is from there"
+            )
+    return found
+
+
+def _in_iterations(spec: Spec, run: Run) -> float:
+    if not spec.by_epoch:
+        return spec.end
+    if run.max_epochs is not None and spec.end >= run.max_epochs:
+        return float("inf")
+    return spec.end * (run.epoch_length or 1)
+
+
+def _is_warmup(spec: Spec) -> bool:
+    if spec.kind.startswith("Linear"):
+        return bool(spec.options.get("end_factor", 1.0) == 1.0)
+    return spec.kind.startswith(_WARMUPS)
+
+
+def monitor_findings(cfg: Any, metrics: Iterable[str]) -> list[str]:
+    """Messages on schedules that follow a metric which no validation will give.
+
+    >>> monitor_findings(dict(type="ReduceLROnPlateau", monitor="acc"), ["top1", "top5"])
+    ["ReduceLROnPlateau follows 'acc', which no validation gives; there are top1, top5"]
+    """
+    known = list(metrics)
+    found = []
+    for entry in entries(cfg):
+        kind = kind_of(entry)
+        if not kind.startswith(_PLATEAUS):
+            continue
+        monitor = entry.get("monitor", "loss" if kind.startswith(_PLATEAUS[0]) else None)
+        if monitor is None:
+            found.append(f"{kind} needs `monitor`, the validation metric it follows")
+        elif monitor not in known:
+            near = nearest(monitor, known)
+            found.append(f"{kind} follows {monitor!r}, which no validation gives{near}")
+    return found

@@ -1,0 +1,116 @@
+"""The `param_scheduler` of a config as specs: ranges in numbers, schedules made (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from loopwright.optim.kinds import NAMES, bound, in_iterations
+from loopwright.optim.schedules import INF, Schedule
+
+_COMMON = ("type", "_scope_", "begin", "end", "by_epoch", "last_step", "verbose", "param_name")
+
+
+class Run(NamedTuple):
+    """How long a run is: iterations, epochs, and iterations an epoch (None where unknown)."""
+
+    max_iters: int | None
+    max_epochs: int | None = None
+    epoch_length: int | None = None
+
+    def limit(self, *, by_epoch: bool) -> int | None:
+        """The length of the run in the unit that a schedule counts."""
+        return self.max_epochs if by_epoch else self.max_iters
+
+
+class Spec(NamedTuple):
+    """One entry of a `param_scheduler`, with everything worked out that needs no optimizer.
+
+    `schedule` is None where the kind is not one of ours, or follows a metric; `options` are its
+    own options in the unit it counts in, `given` is the entry as it was written.
+    """
+
+    kind: str
+    param: str | None
+    begin: float
+    end: float
+    by_epoch: bool
+    schedule: Schedule | None
+    options: dict[str, Any]
+    given: dict[str, Any]
+
+
+def entries(cfg: Any) -> list[dict[str, Any]]:
+    """The entries of a config in order; those of several optimizers one after another."""
+    if cfg is None:
+        return []
+    if isinstance(cfg, dict) and "type" not in cfg:
+        return [entry for part in cfg.values() for entry in entries(part)]
+    return [entry for entry in (cfg if isinstance(cfg, list | tuple) else [cfg]) if entry]
+
+
+def with_end(entry: dict[str, Any], run: Run) -> dict[str, Any]:
+    """An entry whose `end`, if it has none, is the end of the run."""
+    limit = run.limit(by_epoch=entry.get("by_epoch", True))
+    return entry if "end" in entry or limit is None else {**entry, "end": limit}
+
+
+def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]:
+    """An entry with `convert_to_iter_based` and `epoch_length` worked in.
+
+    >>> converted(dict(type="StepLR", step_size=2, end=3, convert_to_iter_based=True), 10)
+    {'type': 'StepLR', 'step_size': 20, 'end': 30, 'by_epoch': False}
+    """
+    options = dict(entry)
+    length = options.pop("epoch_length", epoch_length)
+    if not options.pop("convert_to_iter_based", False):
+        return options
+    if not options.get("by_epoch", True):
+        raise ValueError(
+            f"{options.get('type')}: convert_to_iter_based is for schedules counted in epochs, "
+            "but by_epoch is False"
+        )
+    return in_iterations(options, length) | {"by_epoch": False}
+
+
+def kind_of(entry: dict[str, Any]) -> str:
+    """The bare name of an entry's type, whether it was written as a name, a path or a class."""
+    kind = entry.get("type")
+    name = str(getattr(kind, "dotted", None) or getattr(kind, "__name__", kind))
+    return name.rpartition(".")[2]
+
+
+def read(cfg: Any, run: Run) -> list[Spec]:
+    """The specs of a `param_scheduler` config.
+
+    Raises ValueError or TypeError for options that do not fit, as building would.
+    """
+    return [_spec(entry, run) for entry in entries(cfg)]
+
+
+def _spec(entry: dict[str, Any], run: Run) -> Spec:
+    kind = kind_of(entry)
+    options = converted(with_end(entry, run), run.epoch_length)
+    begin, end = options.get("begin", 0), options.get("end", INF)
+    by_epoch = options.get("by_epoch", True)
+    own = {k: v for k, v in options.items() if k not in _COMMON}
+    if kind not in NAMES or _is_torch(entry):
+        return Spec(kind, "lr", begin, end, by_epoch, None, own, entry)
+    if end <= begin:
+        raise ValueError(f"{kind}: end ({end}) must be after begin ({begin})")
+    make, param = NAMES[kind]
+    schedule = make(begin, end, **bound(make, (), own, kind))
+    return Spec(
+        kind, param or options.get("param_name"), begin, end, by_epoch, schedule, own, entry
+    )
+
+
+def _is_torch(entry: dict[str, Any]) -> bool:
+    kind = entry.get("type")
+    dotted = str(getattr(kind, "dotted", None) or getattr(kind, "__module__", kind))
+    return dotted.startswith("torch.") or (kind_of(entry) == "OneCycleLR" and "max_lr" in entry)
+
+
+def moving(specs: Iterable[Spec], param: str) -> list[Spec]:
+    """The specs that move an entry."""
+    return [spec for spec in specs if spec.param == param]
