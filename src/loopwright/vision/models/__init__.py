@@ -1,0 +1,1 @@
+"""Small vision models of our own, and thin wrappers of others' by name."""
