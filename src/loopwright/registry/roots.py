@@ -37,17 +37,21 @@ DATASETS = _root("dataset", "loopwright.data", _VISION)
 DATA_SAMPLERS = _root("data sampler", "loopwright.data")
 TRANSFORMS = _root("transform", "loopwright.data", _VISION)
 MODELS = _root(
-    "model", "loopwright.model", "loopwright.vision.models", namespaces=("torch.nn",), build=build_model
+    "model",
+    "loopwright.model.all",
+    "loopwright.vision.models",
+    namespaces=("torch.nn",),
+    build=build_model,
 )
-MODEL_WRAPPERS = _root("model wrapper", "loopwright.model")
-WEIGHT_INITIALIZERS = _root("weight initializer", "loopwright.model")
+MODEL_WRAPPERS = _root("model wrapper", "loopwright.model.all")
+WEIGHT_INITIALIZERS = _root("weight initializer", "loopwright.model.all")
 OPTIMIZERS = _root("optimizer", "loopwright.optim.all", namespaces=("torch.optim",))
 OPTIM_WRAPPERS = _root("optim wrapper", "loopwright.optim.all")
 OPTIM_WRAPPER_CONSTRUCTORS = _root("optim wrapper constructor", "loopwright.optim.all")
 PARAM_SCHEDULERS = _root("param scheduler", "loopwright.optim.all")
 METRICS = _root("metric", "loopwright.evaluation", _VISION)
 EVALUATOR = _root("evaluator", "loopwright.evaluation")
-TASK_UTILS = _root("task util", "loopwright.model", _VISION)
+TASK_UTILS = _root("task util", "loopwright.model.all", _VISION)
 VISUALIZERS = _root("visualizer", "loopwright.log", _VISION)
 VISBACKENDS = _root("vis backend", "loopwright.log")
 LOG_PROCESSORS = _root("log processor", "loopwright.log")

@@ -1,0 +1,68 @@
+"""Models: what trains on a batch, how weights start, averages, wrappers, compiling, fingerprints.
+
+Names that need torch load when first used; `loopwright.model.all` imports all that registers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "base": ("BaseModel", "run_forward"),
+    "losses": ("NoLossError", "parse_losses"),
+    "trainable": ("as_trainable",),
+    "predictions": ("predictions",),
+    "preprocessor": ("BaseDataPreprocessor", "ImgDataPreprocessor", "stack_batch"),
+    "module": ("BaseModule", "ModuleDict", "ModuleList", "Sequential"),
+    "init": (
+        "BaseInit",
+        "bias_init_with_prob",
+        "caffe2_xavier_init",
+        "constant_init",
+        "initialise",
+        "initialize",
+        "kaiming_init",
+        "normal_init",
+        "trunc_normal_init",
+        "uniform_init",
+        "xavier_init",
+    ),
+    "pretrained": ("read_weights_with",),
+    "wrap": (
+        "MMDistributedDataParallel",
+        "MMSeparateDistributedDataParallel",
+        "init_weights",
+        "is_model_wrapper",
+        "model_state",
+        "unwrap",
+        "wrap_model",
+    ),
+    "graph": ("detect_anomalous_params", "parameters_without_part"),
+    "compiling": ("CompileReport", "compile_model", "compile_report"),
+    "fingerprints": ("fingerprint",),
+    "prints": ("Fingerprint", "TensorPrint", "check_expected", "diff"),
+}
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+if TYPE_CHECKING:
+    from loopwright.model.base import BaseModel as BaseModel
+    from loopwright.model.compiling import compile_model as compile_model
+    from loopwright.model.fingerprints import fingerprint as fingerprint
+    from loopwright.model.prints import Fingerprint as Fingerprint
+    from loopwright.model.trainable import as_trainable as as_trainable
+    from loopwright.model.wrap import init_weights as init_weights
+    from loopwright.model.wrap import unwrap as unwrap
+    from loopwright.model.wrap import wrap_model as wrap_model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -1,0 +1,248 @@
+"""`torch.compile` in place, and counting what it did: graphs, breaks, recompiles, seconds."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+
+from loopwright.model.wrap import unwrap
+
+KEYS = (
+    "enabled",
+    "mode",
+    "backend",
+    "dynamic",
+    "fullgraph",
+    "options",
+    "modules",
+    "recompile_limit",
+    "on_limit",
+    "on_failure",
+    "target",
+    "disable",
+)
+_REPORT = "_loopwright_compile"
+
+
+@dataclass(slots=True)
+class CompileReport:
+    """What the compiler did since the model was compiled.
+
+    `failures` are graphs that the backend could not compile and that run without it; `at_limit`
+    are pieces of code that were compiled as often as they may be.
+    """
+
+    modules: list[str] = field(default_factory=list)
+    graphs: int = 0
+    graph_breaks: int = 0
+    recompiles: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    at_limit: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        said = (
+            f"torch.compile: {self.graphs} graphs, {self.graph_breaks} breaks, "
+            f"{self.recompiles} recompiles, {self.seconds:.1f} s"
+        )
+        if self.failures:
+            said += f", {len(self.failures)} graphs run without it ({self.failures[0]})"
+        return said
+
+
+def compile_model(model: nn.Module, cfg: Any = True) -> nn.Module:
+    """Compile a model in place, so that no name in its state dict changes; the same model.
+
+    `cfg` is True, False or a dict of torch.compile's arguments (`mode`, `backend`, `dynamic`,
+    `fullgraph`, `options`) and ours: `modules` (globs of sub-modules to compile instead of the
+    whole), `recompile_limit` (graphs a piece of code may have; torch's second limit follows),
+    `on_limit` and `on_failure` ('warn' goes on without compiling and says so, 'error' stops).
+    Raises ValueError for an unknown key, with the nearest one.
+    """
+    options = checked(cfg)
+    if not options.pop("enabled", True) or options.pop("disable", False):
+        return model
+    inner = unwrap(model)
+    chosen = _chosen(inner, options.pop("modules", None))
+    limit = _set_limits(options.pop("recompile_limit", None), options.pop("on_limit", "warn"))
+    backend = CountingBackend(options, limit, stop=options.pop("on_failure", "warn") == "error")
+    backend.report.modules = list(chosen)
+    for name, module in chosen.items():
+        _in_place(module, name or "model", backend, options)
+    inner.__dict__[_REPORT] = backend
+    return model
+
+
+def compile_report(model: nn.Module) -> CompileReport | None:
+    """What the compiler did for a model so far; None for one that was not compiled."""
+    backend: CountingBackend | None = unwrap(model).__dict__.get(_REPORT)
+    return None if backend is None else backend.counted()
+
+
+def checked(cfg: Any) -> dict[str, Any]:
+    """The options in a `compile` section, after checking names and values."""
+    if isinstance(cfg, bool):
+        return {"enabled": cfg}
+    if not isinstance(cfg, Mapping):
+        raise TypeError(f"compile must be True, False or a dict, got {cfg!r}")
+    for key in cfg:
+        if key not in KEYS:
+            near = get_close_matches(key, KEYS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f" (there are {', '.join(KEYS)})"
+            raise ValueError(f"compile has no {key!r}{hint}")
+    for key in ("on_limit", "on_failure"):
+        if cfg.get(key, "warn") not in ("warn", "error"):
+            raise ValueError(f"compile.{key} must be 'warn' or 'error', got {cfg[key]!r}")
+    if cfg.get("target", "forward") != "forward":
+        raise ValueError(f"compile.target must be 'forward', got {cfg['target']!r}")
+    return {key: value for key, value in cfg.items() if key != "target"}
+
+
+def _chosen(model: nn.Module, globs: Any) -> dict[str, nn.Module]:
+    if globs is None:
+        return {"": model}
+    patterns = [globs] if isinstance(globs, str) else list(globs)
+    named = dict(model.named_modules())
+    chosen = {n: m for n, m in named.items() if n and any(fnmatchcase(n, p) for p in patterns)}
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in chosen):
+            near = get_close_matches(pattern, named, n=3)
+            raise ValueError(
+                f"compile.modules: {pattern!r} matches no sub-module"
+                + (f"; near are {', '.join(near)}" if near else "")
+            )
+    return chosen
+
+
+def _set_limits(limit: int | None, on_limit: str) -> int:
+    """Set torch's limits, which only work together; how many graphs one piece of code may have."""
+    import torch._dynamo
+
+    config: Any = torch._dynamo.config
+    new = hasattr(config, "recompile_limit")
+    one, all_ = ("recompile_limit", "accumulated_recompile_limit") if new else _OLD
+    if limit is not None:
+        setattr(config, one, limit)
+        setattr(config, all_, max(getattr(config, all_), 4 * limit))
+    for name in ("fail_on_recompile_limit_hit", "fail_on_cache_limit_hit"):
+        if hasattr(config, name):
+            setattr(config, name, on_limit == "error")
+            break
+    return int(getattr(config, one))
+
+
+_OLD = ("cache_size_limit", "accumulated_cache_size_limit")
+
+
+def _in_place(
+    module: nn.Module, name: str, backend: CountingBackend, options: dict[str, Any]
+) -> None:
+    """What `Module.compile` does, also for classes of torch itself, which it passes over."""
+    forward = module._call_impl
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    # torch keeps compiled graphs by code object: each module gets one of its own.
+    call.__code__ = call.__code__.replace(co_name=f"compiled_{name.replace('.', '_')}")
+    how = {key: options[key] for key in ("dynamic", "fullgraph") if key in options}
+    module._compiled_call_impl = torch.compile(call, backend=backend, **how)
+
+
+class CountingBackend:
+    """A backend of torch.compile that counts and, where told to, survives the real one's errors."""
+
+    def __init__(self, options: Mapping[str, Any], limit: int, *, stop: bool) -> None:
+        self.report = CompileReport()
+        self.limit = limit
+        self.stop = stop
+        self._compile = _backend(options)
+        self._breaks_before = _graph_breaks()
+
+    def __call__(self, graph: Any, inputs: Any) -> Any:
+        self.report.graphs += 1
+        self._note_recompile()
+        start = time.perf_counter()
+        try:
+            return self._compile(graph, inputs)
+        except Exception as error:
+            if self.stop:
+                raise
+            return self._without(graph, error)
+        finally:
+            self.report.seconds += time.perf_counter() - start
+
+    def counted(self) -> CompileReport:
+        """The report up to now."""
+        self.report.graph_breaks = _graph_breaks() - self._breaks_before
+        return self.report
+
+    def _without(self, graph: Any, error: Exception) -> Any:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        self.report.failures.append(reason)
+        warnings.warn(f"torch.compile failed, this graph runs without it: {reason}", stacklevel=2)
+        return graph.forward
+
+    def _note_recompile(self) -> None:
+        from torch._guards import CompileContext
+
+        current = CompileContext.current_compile_id()
+        times = getattr(current, "frame_compile_id", 0) or 0
+        if times == 0:
+            return
+        self.report.recompiles += 1
+        if times + 1 >= self.limit:
+            self.report.at_limit.append(str(current))
+            warnings.warn(
+                f"torch.compile made graph {times + 1} of {self.limit} for one piece of code: what "
+                "comes next runs without it. Give batches one shape, or set compile.dynamic=True "
+                "or a larger compile.recompile_limit",
+                stacklevel=2,
+            )
+
+
+def _graph_breaks() -> int:
+    from torch._dynamo.utils import counters
+
+    return sum(counters["graph_break"].values())
+
+
+def _backend(options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+    """The real backend that the options name; inductor when they name none."""
+    chosen = options.get("backend", "inductor")
+    if chosen == "inductor":
+        return _inductor(options.get("mode"), options.get("options"))
+    if options.get("mode") or options.get("options"):
+        raise ValueError(f"compile.mode and compile.options are inductor's, not {chosen!r}'s")
+    if callable(chosen):
+        return chosen  # type: ignore[no-any-return]
+    import torch._dynamo
+
+    known = torch._dynamo.list_backends(exclude_tags=())
+    if chosen not in known:
+        near = get_close_matches(str(chosen), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f" (there are {', '.join(known)})"
+        raise ValueError(f"compile.backend {chosen!r} is not known{hint}")
+    found: Callable[[Any, Any], Any] = torch._dynamo.lookup_backend(chosen)
+    return found
+
+
+def _inductor(mode: str | None, options: Any) -> Callable[[Any, Any], Any]:
+    patches = dict(options or {})
+    if mode not in (None, "default"):
+        patches = {**torch._inductor.list_mode_options(mode), **patches}
+
+    def compiled(graph: Any, inputs: Any) -> Any:
+        from torch._inductor.compile_fx import compile_fx
+
+        return compile_fx(graph, inputs, config_patches=patches)
+
+    return compiled
