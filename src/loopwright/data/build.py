@@ -17,6 +17,7 @@ from loopwright.data.faults import BadSamples, DataError
 from loopwright.data.foreign import adopt
 from loopwright.data.loader import Loader
 from loopwright.data.position import Positioned
+from loopwright.data.preflight import CHECKED, stop_at_broken_images
 from loopwright.data.stream import StreamLoader
 from loopwright.data.workers import HANG, WorkerSettings
 from loopwright.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
@@ -26,7 +27,8 @@ _TAKES = {
     "dataset", "sampler", "batch_sampler", "batch_size", "num_workers", "persistent_workers",
     "collate_fn", "drop_last", "pin_memory", "prefetch_factor", "num_batch_per_epoch",
     "worker_init_fn", "timeout", "multiprocessing_context", "disable_subprocess_warning",
-    "shuffle", "on_bad_sample", "max_bad_samples", "bad_samples_file", "max_worker_restarts",
+    "shuffle", "on_bad_sample", "max_bad_samples", "bad_samples_file",
+    "check_images", "max_worker_restarts",
 }  # fmt: skip
 _IGNORED = {"pin_memory_device", "in_order", "generator"}
 
@@ -47,7 +49,9 @@ def build_dataloader(
 
     ``shuffle`` decides where the config names no sampler (None: unless the dataset is in test
     mode). ``diff_rank_seed`` lets each rank draw other augmentations for the same sample. Raises
-    DataError for unknown keys, an empty dataset, fewer samples than ranks, or no whole batch.
+    DataError for unknown keys, an empty dataset, fewer samples than ranks, or no whole batch;
+    SampleError for image files that are missing, empty or cut off (``check_images`` of them are
+    looked at, 20,000 unless told otherwise; with ``on_bad_sample="skip"`` none).
 
     >>> loader = build_dataloader(dict(dataset=[1, 2, 3], batch_size=2, shuffle=False))
     >>> list(loader)
@@ -69,6 +73,8 @@ def build_dataloader(
     if _is_stream(dataset):
         return StreamLoader(dataset, batch_size=cfg.get("batch_size", 1), **common)
     _check_samples(dataset, world, cfg)
+    if cfg.get("on_bad_sample", "stop") == "stop":
+        stop_at_broken_images(dataset, at_most=cfg.get("check_images", CHECKED))
     sampler = _sampler(cfg, dataset, seed=seed, rank=rank, world=world, shuffle=shuffle)
     loader = Loader(
         dataset,

@@ -37,6 +37,8 @@ def _spread(length: int) -> list[int]:
 
 def _told(dataset: Any, index: int) -> bytes:
     """Bytes that tell one sample from others, where they can be had without loading it."""
+    if hasattr(dataset, "place"):
+        return _told(*dataset.place(index))
     if hasattr(dataset, "get_data_info"):
         return _bytes(dataset.get_data_info(index))
     if isinstance(dataset, torch.utils.data.TensorDataset):

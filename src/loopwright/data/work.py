@@ -27,6 +27,7 @@ _LOOK_UP = 5.0
 def work(
     pipe: Connection,
     stacks: Connection,
+    busy_with: Any,
     fetch: Any,
     number: int,
     settings: WorkerSettings,
@@ -45,6 +46,7 @@ def work(
             failure = _told(error)
     while (message := _next(pipe, parent)) is not None:
         ticket, task = message
+        busy_with.value = ticket
         if not _answer(pipe, ticket, task, fetch, failure):
             return
 

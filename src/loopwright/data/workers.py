@@ -54,17 +54,26 @@ class Worker:
         self.fetch = fetch
         self.settings = settings
         self.unanswered: deque[tuple[int, Any]] = deque()
-        self.failures = 0
+        self.failures: dict[int, int] = {}
         self._start()
 
     def _start(self) -> None:
         context: Any = torch.multiprocessing.get_context(self.settings.context)
         self.pipe, theirs = context.Pipe()
         self.stacks, stacks = context.Pipe(duplex=False)
+        self.busy_with = context.RawValue("q", 0)
         from_main = threading.current_thread() is threading.main_thread()
         self.process = context.Process(
             target=work,
-            args=(theirs, stacks, self.fetch, self.number, self.settings, from_main),
+            args=(
+                theirs,
+                stacks,
+                self.busy_with,
+                self.fetch,
+                self.number,
+                self.settings,
+                from_main,
+            ),
             daemon=True,
             name=f"loader-worker-{self.number}",
         )
@@ -88,10 +97,9 @@ class Worker:
         while True:
             answer, trouble = self._next_answer()
             if trouble is not None:
-                self._revive(ticket, trouble)
+                self._revive(trouble)
             elif answer is not None:
-                self.unanswered.popleft()
-                self.failures = 0
+                self.failures.pop(self.unanswered.popleft()[0], None)
                 if answer[0] == ticket:
                     return answer[1], answer[2], answer[3]
 
@@ -129,15 +137,19 @@ class Worker:
         except (OSError, AttributeError):
             return ""
 
-    def _revive(self, ticket: int, trouble: str) -> None:
-        asked = self.unanswered[0][1] if self.unanswered else None
+    def _revive(self, trouble: str) -> None:
+        # The guilty task is the one it was at: those before it may be answered but not yet read.
+        tasks = dict(self.unanswered)
+        ticket = self.busy_with.value
+        ticket = ticket if ticket in tasks else self.unanswered[0][0]
+        asked, failures = tasks[ticket], self.failures.get(ticket, 0) + 1
         samples = asked.indices[:8] if isinstance(asked, Task) else []
         which = f"loader worker {self.number} (pid {self.process.pid}) {trouble}"
         loading = f" while loading samples {samples}" if samples else ""
-        self.failures += 1
+        self.failures[ticket] = failures
         self.kill()
-        if self.failures > self.settings.restarts:
-            raise WorkerError(f"{which}{loading}, {self.failures} times")
+        if failures > self.settings.restarts:
+            raise WorkerError(f"{which}{loading}, {failures} times")
         warnings.warn(f"{which}{loading}; a new one takes over its batches", stacklevel=4)
         self._start()
         for message in self.unanswered:

@@ -70,10 +70,10 @@ class Wrapper(Dataset[Any]):
         return dataset[inner]
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """The annotation of one sample."""
+        """The annotation of one sample; empty where the dataset inside has none."""
         self.full_init()
         dataset, inner = self.place(idx % len(self))
-        return dict(dataset.get_data_info(inner))
+        return dict(dataset.get_data_info(inner)) if hasattr(dataset, "get_data_info") else {}
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the datasets inside."""
@@ -255,7 +255,6 @@ class MultiImageMixDataset(Wrapper):
             sample = transform(sample)
             if sample is None:
                 return None
-            sample.pop("mix_results", None)
         return sample
 
 

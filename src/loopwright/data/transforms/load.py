@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from loopwright.data.faults import DataError
+from loopwright.data.preflight import MAX_PIXELS
 from loopwright.data.transforms.base import BaseTransform, Results
 from loopwright.registry import TRANSFORMS
-
-MAX_PIXELS = 178_956_970
 
 
 def _pillow() -> Any:
