@@ -11,6 +11,7 @@ from loopwright.checkpoint.manifest import FileNote
 
 CHUNK = 8 << 20
 ALONGSIDE = 256 << 10
+GATHER = 64 << 10
 MAX_PENDING = 32
 
 Sink = Callable[[memoryview], None]
@@ -40,21 +41,33 @@ class HashedFile:
         self._pool = pool
         self._steady = steady
         self._pending: deque[Future[None]] = deque()
+        self._small = bytearray()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write and hash all of ``data``; its length."""
+        """Write and hash all of ``data``; its length. Small pieces are gathered first."""
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), CHUNK):
-            self._chunk(view[start : start + CHUNK])
+        if len(view) < GATHER:
+            self._small += view
+        if len(view) >= GATHER or len(self._small) >= GATHER:
+            self._gathered()
+        if len(view) >= GATHER:
+            for start in range(0, len(view), CHUNK):
+                self._chunk(view[start : start + CHUNK])
         return len(view)
 
     def flush(self) -> None:
-        """Nothing is buffered here."""
+        """Small pieces wait for `check`; torch asks for a flush nobody needs."""
 
     def check(self) -> None:
-        """Raise the error that stopped the writing, if any."""
+        """Write what was gathered; raise the error that stopped the writing, if any."""
+        self._gathered()
         if self.error is not None:
             raise self.error
+
+    def _gathered(self) -> None:
+        small, self._small = self._small, bytearray()
+        if small:
+            self._chunk(memoryview(bytes(small)))
 
     def note(self) -> FileNote:
         """Size and sha256 of what was written, once the hash has caught up."""

@@ -58,6 +58,7 @@ class SealingFile:
         """Write the end record with a comment: the manifest that notes all bytes before it."""
         if len(self._tail) != END or self._tail[:4] != MAGIC or self._tail[-2:] != b"\0\0":
             raise OSError("torch.save did not end with a plain zip end record")
+        self._file.check()
         length = len(manifest(FileNote(self._file.size + END, "0" * 64)))
         if length > MAX_COMMENT:
             raise ValueError(f"a manifest of {length} bytes does not fit a zip comment")

@@ -261,14 +261,25 @@ class Store:
             if other.good and _order(other) > _order(entry)
         ):
             raise CheckpointError(f"{name} has no whole successor; it is not deleted")
-        self.place.remove(entry.path)
+        try:
+            self.place.remove(entry.path)
+        except OSError as error:
+            raise CheckpointError(f"{name} was not deleted: {error}") from error
 
     def prune(self, max_keep: int, protect: Collection[str] = ()) -> list[str]:
-        """Delete all but the newest ``max_keep`` (see `retain`); the names deleted."""
-        names = retain(self.entries(), max_keep, protect)
-        for name in names:
-            self.delete(name)
-        return names
+        """Delete all but the newest ``max_keep`` (see `retain`); the names deleted.
+
+        One that cannot be deleted is logged and left: a full disk must not stop a run here.
+        """
+        deleted = []
+        for name in retain(self.entries(), max_keep, protect):
+            try:
+                self.delete(name)
+            except CheckpointError as error:
+                logger.warning("%s", error)
+            else:
+                deleted.append(name)
+        return deleted
 
     def sweep(self) -> list[str]:
         """Remove what killed saves left behind; done by itself before the first save.
