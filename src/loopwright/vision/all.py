@@ -1,5 +1,5 @@
 """Imports every module of vision that registers something, for the registries to find."""
 
-from loopwright.vision import datasets, metrics
+from loopwright.vision import datasets, files, metrics
 
-__all__ = ["datasets", "metrics"]
+__all__ = ["datasets", "files", "metrics"]
