@@ -61,7 +61,7 @@ def test_the_segmentation_document_runs_as_written(train):
         overrides=("train_cfg.max_iters=6", "train_cfg.val_interval=3"),
     )
     assert runner.iter == 6
-    assert runner.epoch == 1
+    assert runner.epoch == 0
     rates = {g["lr"] for g in runner.optim_wrapper.optimizer.param_groups}
     assert len(rates) == 14, "14 depths: embedding, 12 blocks, head"
     pictures = list(Path(runner.work_dir, "vis_image").glob("val_*.png"))

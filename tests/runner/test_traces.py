@@ -1,4 +1,4 @@
-"""A run says the same hook points in the same order as MMEngine 0.10.7, and ends with its weights."""
+"""A run says the hook points in the order of MMEngine 0.10.7, and ends with its weights."""
 
 import importlib.util
 import json

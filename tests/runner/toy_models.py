@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from loopwright.registry import DATASETS, METRICS, MODELS
 from loopwright.evaluation import BaseMetric
+from loopwright.model import BaseModel
+from loopwright.registry import DATASETS, METRICS, MODELS
 
 
 class Block(nn.Module):
@@ -39,7 +40,7 @@ class Backbone(nn.Module):
 
 
 @MODELS.register_module(force=True)
-class ToySegmentor(nn.Module):
+class ToySegmentor(BaseModel):
     """Logits of three classes for 8x8 images of one channel."""
 
     def __init__(self, depth=12):
@@ -84,7 +85,7 @@ class ToyClasses(ToyMasks):
 @METRICS.register_module(force=True)
 class PixelAccuracy(BaseMetric):
     def process(self, data_batch, data_samples):
-        right = data_samples == data_batch["data_samples"]
+        right = torch.stack(data_samples) == data_batch["data_samples"]
         self.results += right.flatten(1).float().mean(1).tolist()
 
     def compute_metrics(self, results):
@@ -92,7 +93,7 @@ class PixelAccuracy(BaseMetric):
 
 
 @MODELS.register_module(force=True)
-class ToyResNet(nn.Module):
+class ToyResNet(BaseModel):
     """A ResNet's names with batch norm and a downsample branch; classifies."""
 
     def __init__(self):

@@ -31,7 +31,7 @@ def build_model(spec: RunSpec, env: Environment) -> nn.Module:
         model = MODELS.build(model, **defaults)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model must be a torch.nn.Module or a config dict, got {model!r}")
-    model = as_trainable(model, loss=spec.loss)
+    model = as_trainable(model, loss=spec.loss, data_preprocessor=spec.data_preprocessor)
     if spec.sync_bn is not None and env.world_size > 1:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model = model.to(env.device)

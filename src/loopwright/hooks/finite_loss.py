@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, bfloat16
 
 from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS
@@ -64,17 +64,20 @@ class FiniteLossHook(Hook):
 
     def check(self, loss: Tensor) -> bool:
         """Whether to learn from this loss (a scalar in CPU memory)."""
-        if math.isfinite(loss.detach().numpy().item()):
+        value = loss.detach()
+        # A view of the memory, not a read through torch: nothing waits and nothing is dispatched.
+        number = (value.float() if value.dtype is bfloat16 else value).numpy().item()
+        if math.isfinite(number):
             self._in_a_row = 0
             return True
         where = f"iteration {self._runner.iter} (0-based), epoch {self._runner.epoch}"
         self._in_a_row += 1
         if self.policy == "skip" and self._in_a_row <= self.max_skips:
             self.skipped += 1
-            self._runner.logger.warning(f"loss is {loss.item()} at {where}: batch left out")
+            self._runner.logger.warning(f"loss is {number} at {where}: batch left out")
             return False
         raise NonFiniteLossError(
-            f"the loss is {loss.item()} at {where}; first bad tensor: {self._first_bad()}. "
+            f"the loss is {number} at {where}; first bad tensor: {self._first_bad()}. "
             "To go on, set default_hooks.finite_loss.policy to 'skip' or 'ignore'"
         )
 

@@ -45,8 +45,11 @@ class RuntimeInfoHook(Hook):
         storage, wrapper = runner.storage, runner.optim_wrapper
         if outputs:
             storage.put_dict(outputs, "train/")
-        rates = {name: values[0] for name, values in wrapper.get_lr().items()}
-        storage.put_dict({**rates, **wrapper.metrics()}, "train/")
+        told = {name: values[0] for name, values in wrapper.get_lr().items()}
+        if wrapper.last_update:
+            # Inside an accumulation window these are an earlier update's, told already.
+            told |= wrapper.metrics()
+        storage.put_dict(told, "train/")
 
     def before_val(self, runner: Any) -> None:
         runner.message_hub.update_info("loop_stage", "val")

@@ -45,7 +45,7 @@ class BaseModel(BaseModule):
             data = self.data_preprocessor(data, True)
             losses = self._run_forward(data, mode="loss")
         total, logs = self.parse_losses(losses)
-        update(optim_wrapper, total)
+        update(optim_wrapper, total, logs)
         return logs
 
     def val_step(self, data: Any) -> Any:
@@ -85,14 +85,22 @@ def run_forward(model: Any, data: Any, mode: str) -> Any:
     )
 
 
-def update(optim_wrapper: Any, total: Tensor) -> None:
-    """Learn from a loss. Raises NoLossError for one that no parameter has a part in."""
+def update(optim_wrapper: Any, total: Tensor, terms: dict[str, Any]) -> None:
+    """Learn from a loss; an error about its value is told the terms that it is the sum of.
+
+    Raises NoLossError for a loss that no parameter has a part in.
+    """
     if not total.requires_grad:
         raise NoLossError(
             "the loss does not depend on any trainable parameter: is everything frozen, or was "
             "it computed under no_grad?"
         )
-    optim_wrapper.update_params(total)
+    try:
+        optim_wrapper.update_params(total)
+    except FloatingPointError as error:
+        told = ", ".join(f"{name}={float(value):g}" for name, value in terms.items())
+        error.add_note(f"loss terms: {told}")
+        raise
 
 
 def make_preprocessor(given: Any) -> nn.Module:

@@ -107,7 +107,7 @@ class Adapter:
         with optim_wrapper.optim_context(call):
             losses = self.losses(call, data)
         total, logs = parse_losses(losses)
-        update(optim_wrapper, total)
+        update(optim_wrapper, total, logs)
         return logs
 
     def losses(self, call: nn.Module, data: Any) -> Any:

@@ -165,7 +165,7 @@ class OptimWrapper(BaseOptimWrapper):
         every = self._accumulative_counts
         if every == 1:
             return
-        if init_counts % every:
+        if init_counts % every and all(p.grad is None for p in self._params()):
             warnings.warn(
                 f"the run goes on at iteration {init_counts}, inside a window of {every} "
                 "accumulated ones: without its gradients that window weighs less",

@@ -242,7 +242,6 @@ class IterBasedTrainLoop(_TrainLoop):
                 self._validate_if_due(due, self.max_iters)
         if runner.requests.halting is None:
             runner.call_hook("after_train_epoch")
-            progress.epoch += 1
         self._finish()
         return runner.model
 

@@ -197,9 +197,7 @@ class Runner:
     def optim_wrapper(self) -> Any:
         batch = getattr(self.train_dataloader, "batch_size", None)
         with building(self.cfg):
-            return build_optimization(
-                self.spec, self.model, batch, self.env, self.logger.info
-            )
+            return build_optimization(self.spec, self.model, batch, self.env, self.logger.info)
 
     @cached_property
     def param_schedulers(self) -> Any:

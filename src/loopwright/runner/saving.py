@@ -11,6 +11,15 @@ from loopwright.model import unwrap
 from loopwright.runner.state import in_window, pack, unpack
 
 PASSING = ("preempt_", "crash_")
+_OF_A_RUN = (
+    "last_checkpoint",
+    "metrics.jsonl",
+    "metrics.csv",
+    "timing.jsonl",
+    "curves.png",
+    "vis_image",
+    "fingerprint.json",
+)
 
 
 def open_store(folder: str, *, async_save: bool = False) -> Store:
@@ -165,8 +174,32 @@ def load_or_resume(runner: Any) -> None:
     if spec.resume:
         given = spec.resume if isinstance(spec.resume, str) else spec.load_from
         resume(runner, given)
-    elif spec.load_from is not None:
+        return
+    set_aside(runner)
+    if spec.load_from is not None:
         load_checkpoint(runner, spec.load_from)
+
+
+def set_aside(runner: Any) -> None:
+    """Move what an earlier run left in the folder into ``earlier_N``: its checkpoints must not be
+    taken for this run's, and its log must not be written on.
+    """
+    if runner.rank != 0 or not runner.has_training:
+        return
+    folder = runner.work_dir
+    left = [*runner.store.names(), *(n for n in _OF_A_RUN if os.path.exists(f"{folder}/{n}"))]
+    if not left:
+        return
+    numbers = (
+        int(n[8:]) for n in os.listdir(folder) if n.startswith("earlier_") and n[8:].isdigit()
+    )
+    target = os.path.join(folder, f"earlier_{max(numbers, default=0) + 1}")
+    os.mkdir(target)
+    for name in left:
+        os.rename(os.path.join(folder, name), os.path.join(target, name))
+    runner.logger.warning(
+        f"an earlier run's files were moved to {target} (resume=True continues it)"
+    )
 
 
 def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None:
