@@ -25,6 +25,7 @@ from loopwright.log.writers import (
     WandbWriter,
     Writer,
     WriterSet,
+    usual_writers,
 )
 
 __all__ = [
@@ -59,4 +60,5 @@ __all__ = [
     "get_event_storage",
     "has_event_storage",
     "make_record",
+    "usual_writers",
 ]

@@ -146,10 +146,10 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
     points: list[Point] = []
     for name, (history, count) in fresh.items():
         shown = _shown(name, spec.tag)
-        if 2 * count <= span:
+        if spec.tag == "train" and 2 * count <= span:
             scalars |= _own_iterations(shown, history, count, place, points)
         else:
-            scalars[shown] = _summary(storage, name, shown, history, spec)
+            scalars[shown] = _summary(storage, name, shown, history, count, spec)
     scalars |= _customised(storage, fresh, spec)
     record = place.record(scalars, points, {n: c for n, (_, c) in fresh.items()})
     cursor["seen"].update((name, history.number) for name, (history, _) in fresh.items())
@@ -207,15 +207,25 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def _summary(
-    storage: EventStorage, name: str, shown: str, history: HistoryBuffer, spec: RecordSpec
+    storage: EventStorage,
+    name: str,
+    shown: str,
+    history: HistoryBuffer,
+    count: int,
+    spec: RecordSpec,
 ) -> float:
-    """The window statistic of a smoothed name, the last value of another."""
+    """The window statistic of a smoothed name, the last value of another.
+
+    In an evaluation the window is what was put since the one before.
+    """
     if spec.mean_pattern is None:
         smoothed = storage.smoothing_hint(name)
     else:
         smoothed = matches(spec.mean_pattern, shown)
     if not smoothed:
         return history.current()
+    if spec.tag != "train":
+        return history.mean(count)
     storage.want_window(spec.window)
     if spec.statistic == "mean":
         return history.mean(spec.window)

@@ -13,6 +13,7 @@ from loopwright.log.writers.mlflow import MLflowWriter
 from loopwright.log.writers.neptune import NeptuneWriter
 from loopwright.log.writers.tensorboard import TensorBoardWriter
 from loopwright.log.writers.tracker import Tracker
+from loopwright.log.writers.usual import usual_writers
 from loopwright.log.writers.wandb import WandbWriter
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "WandbWriter",
     "Writer",
     "WriterSet",
+    "usual_writers",
 ]

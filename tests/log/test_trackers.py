@@ -1,0 +1,94 @@
+"""Experiment trackers, read back by their own libraries (skipped where one is not installed)."""
+
+import json
+
+import numpy as np
+import pytest
+
+from loopwright.log import LogRecord, MLflowWriter, Point, Visualizer, WandbWriter
+from loopwright.log.pictures import Picture
+
+
+def records():
+    late = Point("rare", 0.25, 3, 0, None, None)
+    image = Picture("seen", np.full((4, 6, 3), 9, np.uint8), 10, layout="HWC")
+    yield LogRecord(10, 0, scalars={"loss": 0.5}, points=(late,), images=(image,), wall_time=1e9)
+    yield LogRecord(20, 1, "val", scalars={"acc": 90.0}, wall_time=1e9 + 1)
+
+
+def test_an_mlflow_store_holds_every_value_at_its_iteration(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    writer = MLflowWriter(tmp_path.as_uri(), experiment="demo", run_name="one", params={"lr": 0.1})
+    for record in records():
+        writer.write(record)
+    writer.log_text("config.py", "a = 1")
+    run_id = writer.run_id
+    writer.close()
+    client = mlflow.MlflowClient(tmp_path.as_uri())
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"lr": "0.1"}
+    history = {
+        name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)]
+        for name in ("loss", "rare", "val/acc")
+    }
+    assert history == {"loss": [(10, 0.5)], "rare": [(3, 0.25)], "val/acc": [(20, 90.0)]}
+
+
+def test_an_mlflow_run_goes_on_after_a_resume(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    first = MLflowWriter(tmp_path.as_uri())
+    first.write(LogRecord(1, 0, scalars={"loss": 1.0}, wall_time=1e9))
+    state = json.loads(json.dumps(first.state_dict()))
+    first.close()
+    second = MLflowWriter(tmp_path.as_uri())
+    second.load_state_dict(state)
+    second.write(LogRecord(2, 0, scalars={"loss": 0.5}, wall_time=1e9 + 1))
+    second.close()
+    client = mlflow.MlflowClient(tmp_path.as_uri())
+    assert [m.step for m in client.get_metric_history(state["run_id"], "loss")] == [1, 2]
+
+
+def test_an_offline_wandb_run_holds_every_value_at_its_iteration(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    writer = WandbWriter(tmp_path, init_kwargs={"mode": "offline", "project": "demo"})
+    for record in records():
+        writer.write(record)
+    writer.close()
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    rows = list(read_wandb(file))
+    found = {(row["iter"], name): value for row in rows for name, value in row.items()}
+    assert found[10, "loss"] == 0.5
+    assert found[3, "rare"] == 0.25
+    assert found[20, "val/acc"] == 90.0
+    assert found[10, "seen"]["_type"] == "image-file"
+
+
+def read_wandb(path):
+    """The history rows of a run file, through W&B's own reader and messages."""
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal import datastore
+
+    store = datastore.DataStore()
+    store.open_for_scan(str(path))
+    while (data := store.scan_data()) is not None:
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof("record_type") == "history":
+            yield {
+                item.key or "/".join(item.nested_key): json.loads(item.value_json)
+                for item in record.history.item
+            }
+
+
+def test_a_dvclive_folder_holds_every_value(tmp_path):
+    pytest.importorskip("dvclive")
+    visualizer = Visualizer(
+        vis_backends={"type": "DVCLiveVisBackend", "save_dir": str(tmp_path / "live")}
+    )
+    for record in records():
+        visualizer.write(record)
+    visualizer.close()
+    text = (tmp_path / "live" / "plots" / "metrics" / "loss.tsv").read_text()
+    assert text.split() == ["step", "loss", "10", "0.5"]
