@@ -8,7 +8,6 @@ from typing import Any
 
 from loopwright.config import load
 from loopwright.config.errors import ConfigError, nearest
-from loopwright.config.limits import Fuel
 from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, duplicate
 from loopwright.config.overrides import apply_overrides, mark_all, nested, split_path
@@ -75,6 +74,7 @@ class Config:
             packages=dict(packages or {}),
             predefined=use_predefined_variables,
             environment=use_environment_variables,
+            trust=trust,
         )
         text = "\n".join(f"{name}\n{content}" for name, content in parsed.texts)
         return cls(parsed.values, text, path, used)
@@ -82,9 +82,8 @@ class Config:
     @classmethod
     def fromstring(cls, cfg_str: str, file_format: str) -> Config:
         """Read a config from a text; ``file_format`` is one of the suffixes of ``fromfile``."""
-        reader = load.Reader(Fuel())
-        parsed = reader.parse(cfg_str, os.path.abspath(f"<string>{file_format}"))
-        return cls(load.finish(reader, parsed).values, cfg_str, None, reader.env_variables)
+        parsed, used = load.read_string(cfg_str, file_format)
+        return cls(parsed.values, cfg_str, None, used)
 
     @property
     def filename(self) -> str | None:

@@ -49,6 +49,7 @@ class Evaluator:
         self.scopes: list[dict[str, Any]] = []
         self.fill: Callable[[str], str] | None = None
         self.at: ast.AST | None = None
+        self.shared = False
 
     def value(self, node: ast.AST) -> Any:
         """The value of one expression."""
@@ -82,6 +83,7 @@ class Evaluator:
             if name in scope:
                 return scope[name]
         if name in self.names:
+            self.shared = self.shared or name == "_base_"
             return dict.__getitem__(self.names, name)
         if name in functions.FUNCTIONS:
             return Deferred("builtins", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -28,8 +29,9 @@ _WORDS = {
 }
 
 
-def parse(text: str, path: str, suffix: str, fuel: Fuel) -> ConfigDict:
+def parse(text: str, path: str, fuel: Fuel) -> ConfigDict:
     """The dict that a data file holds."""
+    suffix = os.path.splitext(path)[1].lower()
     text = _BARE_BASE.sub(r'"\1"', text) if "{{" in text else text
     try:
         value = _READERS[suffix](text, path, fuel)

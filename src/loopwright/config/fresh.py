@@ -37,37 +37,45 @@ def adopt(value: Any) -> Any:
     return value
 
 
-def settle(value: Any, fuel: Fuel) -> Any:
-    """``value`` as a tree of ConfigDicts: shared parts copied, size and names checked."""
+def settle(value: Any, fuel: Fuel, *, part: bool = False) -> Any:
+    """``value`` with what the file wrote made ConfigDicts, its size and its names checked.
+
+    A dict that the file wrote once and uses twice becomes two; inherited dicts stay shared, as in
+    MMEngine, unless ``part`` asks for a tree without any shared parts.
+    """
     fuel.weigh(value)
-    return _settle(value, set(), "")
+    return _settle(value, "", {}, part)
 
 
-def _settle(value: Any, seen: set[int], path: str) -> Any:
+def _settle(value: Any, path: str, seen: dict[int, bool], part: bool) -> Any:
+    """``seen`` tells of each container met whether a second meeting makes a copy."""
     kind = value.__class__
     if kind is Fresh or kind is ConfigDict:
-        return _settle_dict(value, seen, path)
+        return _settle_dict(value, path, seen, part)
     if kind is list:
         result = list(value) if id(value) in seen else value
-        seen.add(id(result))
+        seen[id(result)] = True
         for index, child in enumerate(result):
             if child.__class__ in _SETTLED:
-                result[index] = _settle(child, seen, path)
+                result[index] = _settle(child, path, seen, part)
         return result
     if kind is tuple:
-        return tuple([_settle(child, seen, path) for child in value])
+        return tuple([_settle(child, path, seen, part) for child in value])
     if kind is Deferred:
         check_name(value, path)
     return value
 
 
-def _settle_dict(value: ConfigDict, seen: set[int], path: str) -> ConfigDict:
-    if id(value) in seen:
+def _settle_dict(value: ConfigDict, path: str, seen: dict[int, bool], part: bool) -> ConfigDict:
+    copies = seen.get(id(value))
+    if copies is False:
+        return value
+    if copies:
         value = value.copy()
-    seen.add(id(value))
+    seen[id(value)] = part or value.__class__ is Fresh or bool(copies)
     for key, child in value.items():
         if child.__class__ in _SETTLED:
-            dict.__setitem__(value, key, _settle(child, seen, f"{path}.{key}"))
+            dict.__setitem__(value, key, _settle(child, f"{path}.{key}", seen, part))
     if value.__class__ is Fresh:
         object.__setattr__(value, "__class__", ConfigDict)
     return value

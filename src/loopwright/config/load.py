@@ -2,162 +2,152 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopwright.config import formats, packages, substitute
+from loopwright.config import formats, packages, python_form, substitute
 from loopwright.config.errors import ConfigError
-from loopwright.config.fresh import Fresh, settle, stamp_scope
+from loopwright.config.fresh import settle, stamp_scope
 from loopwright.config.limits import Fuel
 from loopwright.config.merge import merge
-from loopwright.config.node import ConfigDict, duplicate, make
+from loopwright.config.node import ConfigDict, duplicate
 from loopwright.config.provenance import Origin, origin_of, shown
 from loopwright.config.source import read_text
-from loopwright.config.statements import Interpreter, parse
 
-BASE = "_base_"
+BASE = python_form.BASE
 RESERVED = ("filename", "text", "pretty_text", "env_variables")
+SUFFIXES = (".py", ".yaml", ".yml", ".json", ".toml")
 
 
 @dataclass(slots=True)
 class Parsed:
-    """One file and its bases: values, the names that were imports, and the texts read."""
+    """One file and its bases: values, what it imported, and the texts read."""
 
-    values: ConfigDict
-    imported: set[str] = field(default_factory=set)
+    values: ConfigDict = field(default_factory=ConfigDict)
+    imports: dict[str, Any] = field(default_factory=dict)
     texts: list[tuple[str, str]] = field(default_factory=list)
+    shared: bool = False
 
 
 @dataclass(slots=True)
 class Reader:
     """One reading: its bounds, its search path, and what it has read so far."""
 
-    fuel: Fuel
+    fuel: Fuel = field(default_factory=Fuel)
     packages: Mapping[str, str] = field(default_factory=dict)
     predefined: bool = True
     environment: bool = True
+    trust: bool = False
     env_variables: dict[str, str] = field(default_factory=dict)
     chain: list[str] = field(default_factory=list)
     done: dict[tuple[str, str], Parsed] = field(default_factory=dict)
-    shared: bool = False
 
     def read(self, path: str, origin: Origin | None = None, scope: str = "") -> Parsed:
         """The value of ``path`` merged over its bases."""
         path = os.path.abspath(path)
         real = os.path.realpath(path)
         known = self.done.get((real, scope))
-        if known is not None:
-            return Parsed(duplicate(known.values), set(known.imported), [])
+        if known is None:
+            known = self.done[real, scope] = self._read(path, real, origin, scope)
+            return known
+        return Parsed(duplicate(known.values), dict(known.imports))
+
+    def _read(self, path: str, real: str, origin: Origin | None, scope: str) -> Parsed:
         self._enter(real, path, origin)
         try:
             text = read_text(path, self.fuel.limits, origin)
             parsed = self.parse(text, path)
+            if scope:
+                stamp_scope(parsed.values, scope)
+            if parsed.shared:
+                settle(parsed.values, self.fuel, part=True)
+        except ConfigError as fault:
+            if fault.origin is None:
+                raise ConfigError(fault.message, Origin(path)) from None
+            if origin is not None:
+                fault.add_note(f"{shown(path)} is inherited at {origin}")
+            raise
         finally:
             self.chain.pop()
         parsed.texts.insert(0, (path, text))
-        if scope:
-            stamp_scope(parsed.values, scope)
-        self.done[real, scope] = parsed
         return parsed
 
     def _enter(self, real: str, path: str, origin: Origin | None) -> None:
         if real in self.chain:
             cycle = [*self.chain[self.chain.index(real) :], real]
             raise ConfigError(f"_base_ goes in a circle: {' → '.join(map(shown, cycle))}", origin)
-        self.chain.append(real)
         self.fuel.files -= 1
-        if len(self.chain) > self.fuel.limits.base_depth or self.fuel.files < 0:
-            self.chain.pop()
+        if len(self.chain) >= self.fuel.limits.base_depth or self.fuel.files < 0:
             raise ConfigError(f"too many files in the _base_ chain of {shown(path)}", origin)
+        self.chain.append(real)
 
     def parse(self, text: str, path: str) -> Parsed:
         """The value of ``text``, which stands in ``path``."""
         suffix = os.path.splitext(path)[1].lower()
-        if suffix not in (".py", ".yaml", ".yml", ".json", ".toml"):
-            raise ConfigError(
-                f"a config ends in .py, .yaml, .yml, .json or .toml, not {suffix!r}", Origin(path)
-            )
+        if suffix not in SUFFIXES:
+            wanted = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            raise ConfigError(f"a config ends in {wanted}, not {suffix!r}", Origin(path))
         if "{{" in text:
             text = substitute.predefined(text, path) if self.predefined else text
-            text = (
-                substitute.environment(text, path, self.env_variables) if self.environment else text
-            )
-        if suffix != ".py":
-            return self._parse_data(text, path, suffix)
-        return self._parse_python(parse(text, path), "{{" in text, path)
-
-    def _parse_python(self, tree: ast.Module, filled: bool, path: str) -> Parsed:
-        base_nodes = [node for node in tree.body if _is_base(node)]
-        bases = Parsed(ConfigDict())
-        if base_nodes:
-            bases = self._bases(base_nodes[-1].value, path)  # type: ignore[attr-defined]
-            tree.body = [node for node in tree.body if node not in base_nodes]
-        runner = Interpreter(path, self.fuel)
-        runner.inherit = lambda node: self._inherit(node, runner, bases, path)
-        names = runner.names
-        if base_nodes:
-            dict.__setitem__(names, BASE, bases.values)
-            runner.fill = substitute.base_filler(bases.values) if filled else None
-        dict.update(names, {"__file__": path, "__name__": "config"})
-        runner.run(tree.body)
-        dict.pop(names, BASE, None)
-        self.shared = self.shared or bool(base_nodes)
-        bases.imported |= runner.imported
-        values = self._settle(names, runner, path)
-        if base_nodes:
-            values = merge(bases.values, values)
-        return Parsed(values, bases.imported, bases.texts)
-
-    def _settle(self, names: ConfigDict, runner: Interpreter, path: str) -> ConfigDict:
-        kept = {key: value for key, value in names.items() if not str(key).startswith("__")}
-        origins = names.origins_of()
+            if self.environment:
+                text = substitute.environment(text, path, self.env_variables)
+        read = self._python if suffix == ".py" else self._data
+        parsed = read(text, path)
         for key in RESERVED:
-            if key in kept:
-                raise ConfigError(f"{key!r} is a reserved name", origins.get(key))
-        node = make(kept, {key: origins[key] for key in kept if key in origins}, Fresh)
-        imported = {key: dict.pop(node, key) for key in runner.imported if key in node}
-        result = settle(node, self.fuel)
-        dict.update(result, imported)
-        return result
+            if key in parsed.values:
+                raise ConfigError(f"{key!r} is a reserved name", origin_of(parsed.values, key))
+        return parsed
 
-    def _bases(self, node: ast.expr, path: str) -> Parsed:
-        """All files that ``_base_ = …`` names, merged."""
-        runner = Interpreter(path, self.fuel)
-        names = runner.names
-        runner.run(
-            [ast.copy_location(ast.Assign([ast.Name(BASE, lineno=node.lineno)], node), node)]
-        )
-        value = names[BASE]
-        lines = getattr(node, "elts", [])
-        wanted = [value] if isinstance(value, str) else value
-        if not isinstance(wanted, list | tuple) or not all(isinstance(w, str) for w in wanted):
-            raise ConfigError(f"_base_ must be a path or a list of paths, got {value!r:.60}")
-        places = [
-            Origin(path, lines[i].lineno if i < len(lines) else node.lineno)
-            for i in range(len(wanted))
-        ]
-        return self.merge_bases(list(wanted), places, path)
+    def _python(self, text: str, path: str) -> Parsed:
+        form = python_form.split(text, path)
+        bases = Parsed()
+        if form.base is not None:
+            bases = self.bases(*python_form.base_names(form.base, path, self.fuel), path)
+        inherited = bases.texts
 
-    def merge_bases(self, wanted: list[str], places: list[Origin], path: str) -> Parsed:
+        def inherit(library: str, file: str, place: Origin) -> Parsed:
+            if library:
+                file = packages.find(library, file, self.packages, place)
+            parsed = self.read(file, place)
+            inherited.extend(parsed.texts)
+            return Parsed(duplicate(parsed.values), dict(parsed.imports))
+
+        runner = python_form.run(form, path, self.fuel, bases.values, inherit, trust=self.trust)
+        values = settle(runner.kept(), self.fuel)
+        if form.base is not None:
+            values = merge(bases.values, values)
+        return Parsed(values, runner.imports, inherited, runner.shared)
+
+    def _data(self, text: str, path: str) -> Parsed:
+        values = formats.parse(text, path, self.fuel)
+        settle(values, self.fuel, part=True)
+        wanted = dict.pop(values, BASE, None)
+        if wanted is None:
+            return Parsed(values)
+        names = [wanted] if isinstance(wanted, str) else wanted
+        place = values.origins_of().pop(BASE, Origin(path))
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(
+                f"_base_ must be a path or a list of paths, got {wanted!r:.60}", place
+            )
+        bases = self.bases(names, [place] * len(names), path)
+        values = formats.fill_bases(values, bases.values)
+        return Parsed(merge(bases.values, values), {}, bases.texts, shared=True)
+
+    def bases(self, names: list[str], places: list[Origin], path: str) -> Parsed:
         """The bases read one after the other; a key may come from one of them only."""
-        result = Parsed(ConfigDict())
-        for name, place in zip(wanted, places):
+        result = Parsed()
+        for name, place in zip(names, places):
             file, scope = self._base_file(name, path, place)
             parsed = self.read(file, place, scope)
-            twice = (result.values.keys() & parsed.values.keys()) - parsed.imported
+            twice = result.values.keys() & parsed.values.keys()
             if twice:
-                key = min(twice)
-                raise ConfigError(
-                    f"two bases set {key!r}: {origin_of(result.values, key)} and "
-                    f"{origin_of(parsed.values, key)}",
-                    place,
-                )
+                first, second = (origin_of(p.values, min(twice)) for p in (result, parsed))
+                raise ConfigError(f"two bases set {min(twice)!r}: {first} and {second}", place)
             result.values.update(parsed.values)
-            result.imported |= parsed.imported
             result.texts += parsed.texts
         return result
 
@@ -167,78 +157,34 @@ class Reader:
             return packages.find(library, inner, self.packages, place), library
         return os.path.join(os.path.dirname(path), name), ""
 
-    def _inherit(self, node: ast.ImportFrom, runner: Interpreter, bases: Parsed, path: str) -> None:
-        """One ``from .base import *`` of a ``with read_base():`` block."""
-        place = runner.origin(node)
-        file = self._module_file(node, path, place)
-        parsed = self.read(file, place)
-        bases.texts += parsed.texts
-        values = duplicate(parsed.values)
-        for alias in node.names:
-            if alias.name == "*":
-                picked = {key: key for key in values}
-            elif alias.name in values:
-                picked = {alias.name: alias.asname or alias.name}
-            else:
-                raise ConfigError(f"{shown(file)} sets no {alias.name!r}", place)
-            for key, name in picked.items():
-                dict.__setitem__(runner.names, name, dict.__getitem__(values, key))
-                runner.names.mark(name, origin_of(values, key))
-                if key in parsed.imported:
-                    runner.imported.add(name)
-
-    def _module_file(self, node: ast.ImportFrom, path: str, place: Origin) -> str:
-        parts = (node.module or "").split(".")
-        if node.level:
-            folder = os.path.dirname(path)
-            for _ in range(node.level - 1):
-                folder = os.path.dirname(folder)
-            return os.path.join(folder, *parts) + ".py"
-        inner = "/".join(parts[1:]) + ".py"
-        given = self.packages
-        return packages.find(parts[0], inner.removeprefix("configs/"), given, place)
-
-    def _parse_data(self, text: str, path: str, suffix: str) -> Parsed:
-        values = formats.parse(text, path, suffix, self.fuel)
-        settle(values, self.fuel)
-        wanted = dict.pop(values, BASE, None)
-        if wanted is None:
-            return Parsed(values)
-        names = [wanted] if isinstance(wanted, str) else list(wanted)
-        place = values.origins_of().pop(BASE, Origin(path))
-        bases = self.merge_bases(names, [place] * len(names), path)
-        values = formats.fill_bases(values, bases.values)
-        return Parsed(merge(bases.values, values), bases.imported, bases.texts)
-
-
-def _is_base(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id == BASE for target in node.targets
-    )
-
 
 def read_file(path: str, **options: Any) -> tuple[Parsed, dict[str, str]]:
     """Read ``path`` and its bases: the value, and the environment variables it used."""
-    reader = Reader(Fuel(), **options)
+    reader = Reader(**options)
     parsed = reader.read(path)
-    return finish(reader, parsed), reader.env_variables
+    _warn_of_deprecation(parsed)
+    return parsed, reader.env_variables
 
 
-def finish(reader: Reader, parsed: Parsed) -> Parsed:
-    """Drop imported names, part what is shared, and warn of a deprecated config."""
-    for name in parsed.imported:
-        if name in parsed.values:
-            del parsed.values[name]
-    if reader.shared:
-        settle(parsed.values, reader.fuel)
+def read_string(text: str, suffix: str) -> tuple[Parsed, dict[str, str]]:
+    """The same for a text that stands in no file; its bases are relative to this folder."""
+    reader = Reader()
+    path = os.path.abspath(f"<string>{suffix}")
+    try:
+        parsed = reader.parse(text, path)
+        settle(parsed.values, reader.fuel, part=True)
+    except ConfigError as fault:
+        if fault.origin is None:
+            raise ConfigError(fault.message, Origin(path)) from None
+        raise
+    return parsed, reader.env_variables
+
+
+def _warn_of_deprecation(parsed: Parsed) -> None:
     deprecation = parsed.values.pop("_deprecation_", None)
     if isinstance(deprecation, dict):
         expected = deprecation.get("expected", "another config")
-        reference = deprecation.get("reference", "")
-        path = parsed.texts[0][0] if parsed.texts else "this config"
-        warnings.warn(
-            f"{shown(path)} is deprecated, use {expected} {reference}".strip(),
-            DeprecationWarning,
-            stacklevel=4,
-        )
-    return parsed
+        more = f", see {deprecation['reference']}" if "reference" in deprecation else ""
+        path = shown(parsed.texts[0][0])
+        text = f"{path} is deprecated, use {expected}{more}"
+        warnings.warn(text, DeprecationWarning, stacklevel=4)

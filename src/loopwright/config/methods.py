@@ -33,9 +33,9 @@ _BY_TYPE: list[tuple[Any, frozenset[str]]] = [
 
 def lookup(owner: Any, name: str) -> Bounded | None:
     """The bounded method ``name`` of a value, or ``None`` where it is not on the list."""
-    for kind, names in _BY_TYPE:
+    for kind, allowed in _BY_TYPE:
         if isinstance(owner, kind):
-            return (_SPECIAL.get((kind, name)) or _plain(name)) if name in names else None
+            return (_SPECIAL.get((kind, name)) or _plain(name)) if name in allowed else None
     return None
 
 

@@ -16,26 +16,21 @@ from loopwright.config.node import ConfigDict
 from loopwright.config.provenance import Origin
 
 _FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError)
-Inherit = Callable[[ast.ImportFrom], None]
 
 
 class Interpreter(Evaluator):
     """Runs the statements of one file into ``names``.
 
-    ``imported`` holds the names that imports bound; ``inherit`` is told each import that stands
-    in a ``with read_base():`` block.
+    ``imported`` holds the names that imports bound.
     """
 
-    def __init__(
-        self,
-        file: str,
-        fuel: Fuel,
-        names: ConfigDict | None = None,
-        inherit: Inherit | None = None,
-    ) -> None:
+    def __init__(self, file: str, fuel: Fuel, names: ConfigDict | None = None) -> None:
         super().__init__(file, fuel, names)
         self.imported: set[str] = set()
-        self.inherit = inherit
+
+    def inherit(self, node: ast.ImportFrom) -> None:
+        """Told each import of a ``with read_base():`` block; only a whole file has those."""
+        raise self.refuse(node, "inheriting here")
 
     def run(self, statements: list[ast.stmt]) -> None:
         """Interpret a module body; every fault becomes a ConfigError with file and line."""
@@ -205,10 +200,7 @@ class Interpreter(Evaluator):
         self._bind_import(node.name, Deferred("function", node.name), node)
 
     def _with(self, node: ast.With) -> None:
-        call = node.items[0].context_expr
-        name = call.func if isinstance(call, ast.Call) and not call.args else None
-        is_read_base = isinstance(name, ast.Name) and name.id == "read_base"
-        if len(node.items) != 1 or not is_read_base or self.inherit is None:
+        if not is_read_base(node):
             raise self.refuse(node, "a with block other than `with read_base():`")
         for statement in node.body:
             if isinstance(statement, ast.ImportFrom):
@@ -239,6 +231,15 @@ _STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
     ast.With: Interpreter._with,
     ast.FunctionDef: Interpreter._function,
 }
+
+
+def is_read_base(node: ast.stmt) -> bool:
+    """Whether a statement is a ``with read_base():`` block."""
+    if not isinstance(node, ast.With) or len(node.items) != 1:
+        return False
+    call = node.items[0].context_expr
+    name = call.func if isinstance(call, ast.Call) and not call.args else None
+    return isinstance(name, ast.Name) and name.id == "read_base"
 
 
 def parse(text: str, file: str) -> ast.Module:
