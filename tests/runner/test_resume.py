@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ KINDS = {
 
 def finished(runner):
     weights = {k: v.clone() for k, v in runner.model.state_dict().items()}
-    log = open(os.path.join(runner.work_dir, "metrics.jsonl"), "rb").read()
+    log = Path(runner.work_dir, "metrics.jsonl").read_bytes()
     hook = next(h for h in runner.hooks if isinstance(h, Same))
     return weights, log, hook.seen, runner.optim_wrapper.state_dict()
 
