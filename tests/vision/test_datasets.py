@@ -7,6 +7,7 @@ import torch
 from loopwright.data.collate import default_collate, pseudo_collate
 from loopwright.data.randomness import seed_sample
 from loopwright.vision import digits
+from loopwright.vision.boxes import AnnotationError
 from loopwright.vision.datasets import DigitScenes, DigitsClassification, DigitsUnlabelled
 from loopwright.vision.plant import plant
 
@@ -144,3 +145,35 @@ def test_planting_what_cannot_be_says_so(counts, said):
 def test_arguments_out_of_range_are_refused(make):
     with pytest.raises(ValueError, match="got"):
         make()
+
+
+PLANTED = {
+    "reversed": 9,
+    "partly_outside": 4,
+    "outside": 3,
+    "too_small": 2,
+    "not_finite": 2,
+    "duplicate": 5,
+}
+
+
+def test_planted_boxes_are_found_repaired_and_counted_by_a_policy():
+    data = DigitScenes("val", "detection", count=60, planted=PLANTED, policy={"budget": 0.2})
+    assert data.findings == {
+        "not_finite": {"drop": 2},
+        "reversed": {"repair": 9},
+        "outside": {"drop": 3},
+        "partly_outside": {"clip": 4},
+        "empty": {"drop": 2},
+        "duplicate": {"drop": 5},
+    }
+    clean = DigitScenes("val", "detection", count=60)
+    assert [len(boxes) for boxes in data.boxes] == [len(boxes) for boxes in clean.boxes]
+    same = sum(np.array_equal(a, b) for a, b in zip(data.boxes, clean.boxes))
+    assert same >= 56
+    assert all(np.array_equal(a, b) for a, b in zip(data.labels, clean.labels))
+
+
+def test_a_small_budget_stops_on_planted_boxes():
+    with pytest.raises(AnnotationError, match="budget"):
+        DigitScenes("val", "detection", count=60, planted=PLANTED, policy={})

@@ -14,6 +14,7 @@ import torch
 
 from loopwright.registry import DATASETS
 from loopwright.vision import digits, views
+from loopwright.vision.boxes import Policy, check_budget, policy_of, repair
 from loopwright.vision.plant import plant
 
 _COUNTS = {"train": 400, "val": 100, "test": 100}
@@ -74,7 +75,8 @@ class DigitScenes:
 
     Segmentation gives ``data_samples`` (size, size) of 0 (background) or digit + 1; detection a
     dict of ``boxes`` (k, 4) xyxy in pixels, ``labels`` (k,) and ``ignore`` (k,). ``planted`` spoils
-    or adds boxes, an exact number a cause (see ``loopwright.vision.plant``).
+    or adds boxes, an exact number a cause (see ``loopwright.vision.plant``); ``policy`` repairs
+    them (see ``loopwright.vision.boxes``), and ``findings`` is then cause, action and count.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class DigitScenes:
         seed: int = 0,
         augment: bool = False,
         planted: Mapping[str, int] | None = None,
+        policy: Mapping[str, Any] | None = None,
     ) -> None:
         if task not in ("segmentation", "detection"):
             raise ValueError(f"task must be 'segmentation' or 'detection', got {task!r}")
@@ -103,6 +106,22 @@ class DigitScenes:
             self.boxes, self.labels = plant(
                 self.boxes, self.labels, size=(size, size), counts=planted, seed=seed
             )
+        self.findings: dict[str, dict[str, int]] = {}
+        if policy is not None:
+            self._repair(policy_of(policy))
+
+    def _repair(self, policy: Policy) -> None:
+        """Repair all boxes at once. AnnotationError if the budget is overdrawn."""
+        image = np.repeat(np.arange(len(self.boxes)), [len(boxes) for boxes in self.boxes])
+        labels = np.concatenate(self.labels)
+        side = (self.size, self.size)
+        done = repair(np.concatenate(self.boxes), side, policy, labels=labels, image=image)
+        check_budget(done.findings, policy)
+        self.findings = done.findings.table()
+        of_image, kept = image[done.index], labels[done.index]
+        places = range(len(self.boxes))
+        self.boxes = [done.boxes[of_image == place].astype(np.float32) for place in places]
+        self.labels = [kept[of_image == place] for place in places]
 
     @property
     def metainfo(self) -> dict[str, Any]:
