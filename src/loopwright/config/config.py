@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from loopwright.config import load
+from loopwright.config import dump, load
+from loopwright.config.diff import differences
 from loopwright.config.errors import ConfigError, nearest
 from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, duplicate
@@ -96,6 +97,33 @@ class Config:
     @property
     def env_variables(self) -> dict[str, str]:
         return self._env_variables
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as Python text; keys stand in the order they were written."""
+        return dump.pretty(self._cfg_dict)
+
+    def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
+        """Write the config to ``file`` (.py, .yaml or .json), or return it as text.
+
+        The ``.py`` form reads back as the same value, imported names and tuples included; YAML
+        and JSON hold names as texts and tuples as lists.
+        """
+        suffix = os.path.splitext(os.fspath(file or self._filename or ".py"))[1] or ".py"
+        text = dump.dump(self._cfg_dict, ".py" if suffix == ".toml" else suffix)
+        if file is None:
+            return text
+        temporary = f"{os.fspath(file)}.{os.getpid()}.tmp"
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, file)
+        return None
+
+    @staticmethod
+    def diff(left: str | Config, right: str | Config) -> str:
+        """What differs between two configs (or the files of two), a line for each side."""
+        one, other = (c if isinstance(c, Config) else Config.fromfile(c) for c in (left, right))
+        return "\n".join(map(str, differences(one._cfg_dict, other._cfg_dict)))
 
     def origin(self, path: str) -> Origin | None:
         """Where the value at a dotted path was written, ``None`` where a program set it."""
