@@ -149,3 +149,14 @@ def test_an_iterable_dataset_needs_neither_length_nor_sampler():
         len(loader)
     limited = build_dataloader({"dataset": Stream(), "batch_size": 2, "num_batch_per_epoch": 2})
     assert (len(limited), list(limited)) == (2, [[0, 1], [2, 3]])
+
+
+def test_batches_can_be_of_one_orientation():
+    class Shapes(list):
+        def get_data_info(self, index):
+            return {"width": 3 if index % 3 else 1, "height": 2}
+
+    cfg = {"dataset": Shapes(range(10)), "batch_size": 2, "shuffle": False}
+    loader = build_dataloader({**cfg, "batch_sampler": {"type": "AspectRatioBatchSampler"}})
+    assert list(loader) == [[1, 2], [0, 3], [4, 5], [7, 8], [6, 9]]
+    assert len(loader) == 5

@@ -25,6 +25,28 @@ def test_a_torch_loader_with_a_generator_keeps_its_order_from_epoch_to_epoch():
     assert got == expected
 
 
+def test_a_generator_s_later_epochs_are_reached_without_a_state_and_told_again():
+    def made():
+        generator = torch.Generator().manual_seed(4)
+        return adopt(DataLoader(DATA, 3, shuffle=True, generator=generator))
+
+    def order(loader, epoch):
+        loader.set_epoch(epoch)
+        return numbers(loader)
+
+    loader = made()
+    expected = [order(loader, epoch) for epoch in range(4)]
+    assert order(made(), 3) == expected[3]
+    assert [order(loader, epoch) for epoch in (3, 1, 2)] == [expected[e] for e in (3, 1, 2)]
+    after_two = made()
+    order(after_two, 1)
+    state = after_two.state_dict()
+    resumed = made()
+    resumed.load_state_dict(state)
+    resumed.set_position(2, 0)
+    assert numbers(resumed) == expected[2]
+
+
 @pytest.mark.parametrize("own_generator", [True, False])
 def test_an_adopted_loader_resumes_in_the_middle_of_a_later_epoch(own_generator):
     def made():
@@ -117,3 +139,18 @@ def test_a_custom_iterable_s_epoch_is_set_and_its_length_may_be_unknown():
     loader = adopt(Named())
     assert loader.length is None
     assert [batch for batch, _ in zip(loader.endless(), range(5))] == [0, 0, 1, 1, 2]
+
+
+def test_a_sampler_of_one_s_own_may_draw_from_the_global_generators(drawing, sampled):
+    class Drawn(torch.utils.data.Sampler):
+        def __iter__(self):
+            return iter(torch.randint(0, 9, ()).item() for _ in range(9))
+
+        def __len__(self):
+            return 9
+
+    def rows(count):
+        loader = DataLoader(drawing(9), 2, sampler=Drawn(), num_workers=count, collate_fn=list)
+        return sampled(adopt(loader, seed=1))
+
+    assert rows(0) == rows(1)

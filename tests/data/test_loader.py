@@ -217,3 +217,15 @@ def test_nothing_is_warned_of_in_an_ordinary_epoch(drawing):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(list(shuffled(drawing(), batch_size=4, workers=WorkerSettings(count=1)))) == 5
+
+
+def test_the_global_batch_decides_the_sample_sequence_not_the_number_of_ranks(drawing, sampled):
+    def steps(world):
+        batches = []
+        for rank in range(world):
+            sampler = DefaultSampler(range(24), seed=3, rank=rank, world=world)
+            loader = Loader(drawing(24), sampler=sampler, batch_size=8 // world, seed=5)
+            batches.append(sampled(loader))
+        return [sorted(row for batch in step for row in batch) for step in zip(*batches)]
+
+    assert steps(1) == steps(2) == steps(4)

@@ -99,3 +99,28 @@ def test_a_run_with_another_number_of_workers_skips_and_says_so():
     with pytest.warns(UserWarning, match="saved with 1 streams, there are 2 now"):
         other.load_state_dict(state)
     assert len(list(other)) == 7
+
+
+def test_a_state_of_a_finished_epoch_is_not_taken_into_the_next():
+    loader = loader_of(Stateful())
+    list(loader)
+    expected = loader_of(Stateful())
+    expected.set_epoch(1)
+    resumed = loader_of(Stateful())
+    resumed.load_state_dict(loader.state_dict())
+    resumed.set_position(1, 0)
+    assert list(resumed) == list(expected)
+
+
+def test_a_saved_state_survives_being_told_its_own_position():
+    loader = loader_of(Stateful())
+    batches = iter(loader)
+    for _ in range(4):
+        next(batches)
+    data = Stateful()
+    resumed = loader_of(data)
+    resumed.load_state_dict(loader.state_dict())
+    resumed.set_epoch(0)
+    resumed.set_position(0, 4)
+    assert next(iter(resumed)) == next(batches)
+    assert data.made == 3

@@ -1,6 +1,7 @@
 """Data: order, randomness, samplers, datasets, transforms, and the loader that joins them."""
 
 from loopwright.data import folder, transforms
+from loopwright.data.batches import AspectRatioBatchSampler
 from loopwright.data.build import build_dataloader
 from loopwright.data.collate import default_collate, pseudo_collate
 from loopwright.data.compose import Compose
@@ -29,6 +30,7 @@ from loopwright.data.wrappers import (
 )
 
 __all__ = [
+    "AspectRatioBatchSampler",
     "BaseDataset",
     "ClassBalancedDataset",
     "Compose",

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from torch.utils.data import BatchSampler, IterableDataset
+from torch.utils.data import IterableDataset
 
 from loopwright.config.provenance import origin_of
 from loopwright.data.collate import pseudo_collate
@@ -31,8 +31,6 @@ _TAKES = {
     "check_images", "max_worker_restarts",
 }  # fmt: skip
 _IGNORED = {"pin_memory_device", "in_order", "generator"}
-
-DATA_SAMPLERS.register_module(module=BatchSampler)
 
 
 def build_dataloader(
@@ -194,7 +192,7 @@ def _workers(cfg: Mapping[str, Any], *, rank: int, seed: int) -> WorkerSettings:
         count=count,
         persistent=bool(cfg.get("persistent_workers", False)),
         prefetch=cfg.get("prefetch_factor") or 2,
-        timeout=float(cfg.get("timeout") or HANG),
+        timeout=HANG if cfg.get("timeout") is None else float(cfg["timeout"]),
         restarts=int(cfg.get("max_worker_restarts", 3)),
         context=cfg.get("multiprocessing_context"),
         init=_init(cfg, count, rank, seed),

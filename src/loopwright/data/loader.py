@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -100,7 +101,7 @@ class Loader(Positioned):
             "batch_size": self.batch_size,
             "world_size": getattr(self.sampler, "world_size", 1),
             "seed": self.seed,
-            "dataset": fingerprint(self.dataset),
+            "dataset": self.fingerprint,
         }
         if self._endless:
             place = self._place(self._handed)
@@ -108,6 +109,11 @@ class Loader(Positioned):
         if self.bad_samples is not None:
             state["bad_samples"] = self.bad_samples.state_dict()
         return state
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short name for the dataset's content (see ``loopwright.data.fingerprint``)."""
+        return fingerprint(self.dataset)
 
     def load_state_dict(self, state: dict[str, Any], *, allow_change: bool = False) -> None:
         """Go to a saved position.
@@ -117,11 +123,11 @@ class Loader(Positioned):
         epoch starts again.
         """
         batch = state["batch"]
-        changed = state.get("dataset") not in (None, fingerprint(self.dataset))
+        changed = state.get("dataset") not in (None, self.fingerprint)
         if changed and not allow_change:
             raise DatasetChangedError(
                 f"the checkpoint's dataset was {state['dataset']}, this one is "
-                f"{fingerprint(self.dataset)}; allow the change, and the epoch starts anew"
+                f"{self.fingerprint}; allow the change, and the epoch starts anew"
             )
         if changed:
             warnings.warn(f"the dataset changed; epoch {state['epoch']} starts anew", stacklevel=2)

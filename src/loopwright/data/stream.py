@@ -142,6 +142,16 @@ class StreamLoader(Positioned):
         count = samples // size if self.drop_last else -(-samples // size)
         return count if limit is None else min(limit, count)
 
+    def set_position(self, epoch: int, batch: int) -> None:
+        """Stand before a batch; a saved state stays only where it is the state there."""
+        self._restored = self._restored and (epoch, batch) == (self.epoch, self._start)
+        super().set_position(epoch, batch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch; a position set within this very epoch stays."""
+        self._restored = self._restored and epoch == self.epoch
+        super().set_epoch(epoch)
+
     def _batches_from(self, start: int) -> Iterator[Any]:
         if not self._restored:
             self._place(start)
