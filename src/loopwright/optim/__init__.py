@@ -6,23 +6,96 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
-    "AmpOptimWrapper": "amp",
-    "BaseOptimWrapper": "wrapper",
-    "DefaultOptimWrapperConstructor": "constructor",
-    "OptimWrapper": "wrapper",
-    "OptimWrapperDict": "many",
-    "build_optim_wrapper": "build",
-    "build_param_scheduler": "build",
+    "accumulate": ("plan", "updates"),
+    "amp": ("AmpOptimWrapper",),
+    "auto_scale": ("scale_lr",),
+    "build": ("build_optim_wrapper", "build_param_scheduler"),
+    "checks": ("monitor_findings", "schedule_findings"),
+    "clip": ("clip_adaptive", "clip_each", "clip_norm", "clip_to", "make_clip"),
+    "constructor": ("DefaultOptimWrapperConstructor",),
+    "curves": ("curve",),
+    "default_params": ("get_default_optimizer_params", "reduce_param_groups"),
+    "lamb": ("Lamb",),
+    "lars": ("LARS",),
+    "many": ("OptimWrapperDict",),
+    "optimizers": ("build_optimizer",),
+    "plan_groups": ("GroupPlan", "param_groups"),
+    "resume": ("resume_schedulers",),
+    "wrapper": ("BaseOptimWrapper", "OptimWrapper"),
+    "plateau": (
+        "ReduceOnPlateauLR",
+        "ReduceOnPlateauMomentum",
+        "ReduceOnPlateauParamScheduler",
+    ),
+    "torch_scheduler": ("TorchParamScheduler",),
+    "param_scheduler": (
+        "LRSchedulerMixin",
+        "MomentumSchedulerMixin",
+        "ParamScheduler",
+        "WeightDecaySchedulerMixin",
+    ),
+    "scheduler": (
+        "_ParamScheduler",
+        "ConstantLR",
+        "ConstantMomentum",
+        "ConstantParamScheduler",
+        "CosineAnnealingLR",
+        "CosineAnnealingMomentum",
+        "CosineAnnealingParamScheduler",
+        "CosineAnnealingWeightDecay",
+        "CosineRestartLR",
+        "CosineRestartMomentum",
+        "CosineRestartParamScheduler",
+        "ExponentialLR",
+        "ExponentialMomentum",
+        "ExponentialParamScheduler",
+        "LinearLR",
+        "LinearLrInterval",
+        "LinearMomentum",
+        "LinearParamScheduler",
+        "MultiStepLR",
+        "MultiStepMomentum",
+        "MultiStepParamScheduler",
+        "OneCycleLR",
+        "OneCycleParamScheduler",
+        "PolyLR",
+        "PolyLRRatio",
+        "PolyMomentum",
+        "PolyParamScheduler",
+        "QuadraticWarmupLR",
+        "QuadraticWarmupMomentum",
+        "QuadraticWarmupParamScheduler",
+        "StepLR",
+        "StepMomentum",
+        "StepParamScheduler",
+    ),
+    "layer_decay": (
+        "CustomLayerDecayOptimizerConstructor_InternImage",
+        "LayerDecayOptimWrapperConstructor",
+        "LayerDecayOptimizerConstructor",
+        "LayerDecayOptimizerConstructor_ViT",
+        "LearningRateDecayOptimWrapperConstructor",
+        "LearningRateDecayOptimizerConstructor",
+    ),
+    "library_constructors": (
+        "ForceDefaultOptimWrapperConstructor",
+        "SwinOptimWrapperConstructor",
+        "TSMOptimWrapperConstructor",
+        "YOLOv5OptimizerConstructor",
+        "YOLOv7OptimWrapperConstructor",
+    ),
+    "multi": ("MultiOptimWrapperConstructor",),
 }
+_MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = list(_WHERE)
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_WHERE])
+    return sorted([*globals(), *_MODULES])

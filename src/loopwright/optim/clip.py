@@ -19,8 +19,9 @@ KINDS = ("norm", "value", "adaptive", "agc")
 def make_clip(cfg: dict[str, Any]) -> Clip:
     """The clip that a `clip_grad` dict means.
 
-    `type` is "norm" (the default: `max_norm`, `norm_type`), "value" (`clip_value`) or
-    "adaptive" (`clip_factor`, `eps`). Raises ValueError for an empty dict or an unknown type.
+    `type` is "norm" (the default: `max_norm`, `norm_type`, and `per="param"` where each
+    parameter is to be clipped by itself), "value" (`clip_value`) or "adaptive" (`clip_factor`,
+    `eps`). Raises ValueError for an empty dict or an unknown type.
     """
     if not isinstance(cfg, dict) or not cfg:
         raise ValueError(
@@ -47,8 +48,13 @@ def _norm(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
+    per: str = "global",
 ) -> Clip:
     max_norm, norm_type = float(max_norm), float(norm_type)
+    if per not in ("global", "param"):
+        raise ValueError(f"clip_grad.per must be 'global' or 'param', got {per!r}")
+    if per == "param":
+        return lambda params: clip_each(params, max_norm, norm_type)
 
     def clip(params: Sequence[Tensor]) -> Tensor | None:
         return clip_norm(params, max_norm, norm_type, error_if_nonfinite)
@@ -96,6 +102,19 @@ def clip_norm(
     scale = torch.clamp(max_norm / (total + 1e-6), max=1.0)
     for same in by_place(grads):
         torch._foreach_mul_(same, scale.to(same[0].device, non_blocking=True))
+    return total
+
+
+def clip_each(params: Sequence[Tensor], max_norm: float, norm_type: float = 2.0) -> Tensor | None:
+    """Scale each gradient so that its own norm is at most `max_norm`; gives the norm of all."""
+    grads = gradients(params)
+    if not grads:
+        return None
+    total = total_norm(grads, norm_type)
+    for same in by_place(grads):
+        norms = torch.stack(torch._foreach_norm(same, norm_type))
+        scales = torch.clamp(max_norm / (norms + 1e-6), max=1.0)
+        torch._foreach_mul_(same, list(scales.unbind()))
     return total
 
 

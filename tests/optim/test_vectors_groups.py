@@ -1,0 +1,86 @@
+"""Parameter groups against what MMEngine 0.10.7 made: every case of every param_groups*.json."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from loopwright.optim import build_optim_wrapper
+from loopwright.optim.constructor import DefaultOptimWrapperConstructor
+
+Case = dict[str, Any]
+
+USED_UP = {"lr_mult", "decay_mult"}
+"""Left in the group by MMEngine after use; they are no options, and would keep groups apart."""
+
+ANSWERED_BETTER: list[tuple[Callable[[Case], bool], str]] = [
+    (
+        lambda case: case["error"]["type"] == "ValueError" and _shares(case),
+        "a shared parameter whose two places get the same options is simply taken once",
+    ),
+    (
+        lambda case: case["error"]["type"] == "TypeError" and _lr(case) is None,
+        "custom keys multiply the optimizer's default lr where the config gives none",
+    ),
+]
+"""Recorded errors for which we build groups instead, and why."""
+
+
+def _shares(case: Case) -> bool:
+    return case["model"] in ("tied", "convbn_shared")
+
+
+def _lr(case: Case) -> Any:
+    return case["optim_wrapper"].get("optimizer", {}).get("lr")
+
+
+def config(case: Case) -> dict[str, Any]:
+    """The config with a plain wrapper: how a loss is scaled does not change groups."""
+    plain = {k: v for k, v in case["optim_wrapper"].items() if k != "loss_scale"}
+    return {**plain, "type": "OptimWrapper"}
+
+
+def test_groups_are_the_recorded_ones(
+    groups_case: tuple[Case, Case], vector_models: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, _ = groups_case
+    model = vector_models.build(case["model"])
+    dcn = (vector_models.DeformConv2d, vector_models.ModulatedDeformConv2d)
+    here = dcn if case.get("mmcv_full") else ()
+    monkeypatch.setattr(DefaultOptimWrapperConstructor, "dcn_types", here)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "error" in case and not any(fits(case) for fits, _ in ANSWERED_BETTER):
+            with pytest.raises(Exception) as info:
+                build_optim_wrapper(model, config(case))
+            assert not isinstance(info.value, AssertionError | AttributeError)
+            return
+        wrapper = build_optim_wrapper(model, config(case))
+    if "error" not in case:
+        compare(case, model, wrapper)
+
+
+def compare(case: Case, model: Any, wrapper: Any) -> None:
+    named = list(model.named_parameters())
+    index = {id(p): i for i, (_, p) in enumerate(named)}
+    groups = wrapper.optimizer.param_groups
+    ours = {index[id(p)]: g for g in groups for p in g["params"]}
+    theirs = {
+        i: case["kinds"][kind]
+        for members, kind in case["groups"]
+        for i in (members if isinstance(members, list) else [members])
+    }
+    assert sorted(ours) == sorted(theirs)
+    assert sum(len(g["params"]) for g in groups) == len(ours)
+    for i, options in theirs.items():
+        expected = {k: v for k, v in options.items() if k not in USED_UP}
+        assert {k: ours[i].get(k) for k in expected} == expected, named[i][0]
+    for group in groups:
+        assert [named[index[id(p)]][0] for p in group["params"]] == group["param_names"]
+    base = wrapper.base_param_settings
+    if base is not None:
+        assert {k: base[k] for k in case["base"]} == case["base"]
