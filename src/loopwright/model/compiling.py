@@ -166,6 +166,7 @@ class CountingBackend:
         self.stop = stop
         self._compile = _backend(options)
         self._breaks_before = _graph_breaks()
+        self._made = time.time()
 
     def __call__(self, graph: Any, inputs: Any) -> Any:
         self.report.graphs += 1
@@ -183,6 +184,7 @@ class CountingBackend:
     def counted(self) -> CompileReport:
         """The report up to now."""
         self.report.graph_breaks = _graph_breaks() - self._breaks_before
+        self.report.seconds = max(self.report.seconds, _seconds_since(self._made))
         return self.report
 
     def _without(self, graph: Any, error: Exception) -> Any:
@@ -213,6 +215,14 @@ def _graph_breaks() -> int:
     from torch._dynamo.utils import counters
 
     return sum(counters["graph_break"].values())
+
+
+def _seconds_since(moment: float) -> float:
+    """Seconds that whole compilations took, tracing included, as far as torch remembers them."""
+    from torch._dynamo.utils import get_compilation_metrics
+
+    known = [m for m in get_compilation_metrics() if (m.start_time or 0) >= moment]
+    return sum(m.entire_frame_compile_time_s or 0 for m in known)
 
 
 def _backend(options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:

@@ -41,7 +41,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
         total, logs = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
             parameters_without_part(total, self.module, warn=True)
-        update(optim_wrapper, total)
+        update(optim_wrapper, total, logs)
         return logs
 
     def val_step(self, data: Any) -> Any:
