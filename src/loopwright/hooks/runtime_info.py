@@ -21,7 +21,7 @@ class RuntimeInfoHook(Hook):
         hub = runner.message_hub
         hub.update_info("seed", runner.seed)
         hub.update_info("experiment_name", runner.experiment_name)
-        hub.update_info("cfg", runner.cfg.pretty_text)
+        hub.update_info("cfg", runner.cfg_text)
 
     def before_train(self, runner: Any) -> None:
         hub = runner.message_hub

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from loopwright.config import Config, Deferred
 from loopwright.log import (
     ConsoleWriter,
     CSVWriter,
@@ -75,13 +77,36 @@ def build_writers(runner: Any) -> WriterSet:
     return WriterSet([*writers, runner.visualizer])
 
 
+def config_text(cfg: Any) -> str:
+    """The whole config as text that reads back; objects of the user's are told by their type.
+
+    >>> print(config_text({"seed": 1, "model": object()}), end="")
+    model = '<object>'
+    seed = 1
+    """
+    values = {key: _as_data(cfg[key]) for key in cfg}
+    return Config(values).pretty_text
+
+
+def _as_data(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_as_data(item) for item in value])
+    if isinstance(value, str | int | float | bool | bytes | Deferred) or value is None:
+        return value
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return Deferred(value.__module__, value.__qualname__)
+    return f"<{type(value).__qualname__}>"
+
+
 def dump_config(runner: Any) -> None:
     """The resolved config into the run folder, under its file's name."""
-    if runner.rank != 0 or not hasattr(runner.cfg, "dump"):
+    if runner.rank != 0:
         return
-    name = os.path.basename(runner.cfg.filename or "") or "config.py"
-    stem = os.path.splitext(name)[0]
-    runner.cfg.dump(os.path.join(runner.work_dir, f"{stem}.py"))
+    stem = os.path.splitext(os.path.basename(runner.cfg.filename or "config.py"))[0]
+    with open(os.path.join(runner.work_dir, f"{stem}.py"), "w", encoding="utf-8") as file:
+        file.write(runner.cfg_text)
 
 
 def copy_logs(runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:

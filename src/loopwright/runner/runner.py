@@ -72,6 +72,7 @@ class Runner:
             self.writers = recording.build_writers(self)
             for where, hook in hook_configs(self.spec.default_hooks, self.spec.custom_hooks):
                 self.register_hook(hook, where=where)
+        self.cfg_text = recording.config_text(self.cfg)
         recording.dump_config(self)
 
     @classmethod

@@ -110,7 +110,7 @@ def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
         **counters,
         "seed": runner.seed,
         "experiment_name": runner.experiment_name,
-        "cfg": runner.cfg.pretty_text,
+        "cfg": runner.cfg_text,
         "world_size": runner.world_size,
         "time": runner.timestamp,
         "dataset_meta": getattr(_dataset(runner), "metainfo", None),
