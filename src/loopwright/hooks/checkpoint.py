@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from loopwright.checkpoint import better, infer_rule
 from loopwright.core import every
@@ -11,6 +11,9 @@ from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS
 
 DEFAULT_TMPL = {True: "epoch_{}", False: "iter_{}"}
+
+
+Rule = Literal["greater", "less"]
 
 
 @HOOKS.register_module()
@@ -176,20 +179,23 @@ def _given(keys: dict[str, Any]) -> dict[str, Any]:
 
 def _rules_of(
     save_best: str | Sequence[str] | None, rule: str | Sequence[str] | None, keys: dict[str, Any]
-) -> dict[str, str]:
+) -> dict[str, Rule]:
     """Metric to ``'greater'`` or ``'less'``; raises ValueError for a rule that is neither."""
     if save_best is None or save_best == "auto":
         return {}
     metrics = [save_best] if isinstance(save_best, str) else list(save_best)
     if rule is None:
         return {metric: infer_rule(metric, **_given(keys)) for metric in metrics}
-    rules = [rule] * len(metrics) if isinstance(rule, str) else list(rule)
-    for one in rules:
-        if one not in ("greater", "less"):
-            raise ValueError(f"rule must be 'greater' or 'less', got {one!r}")
+    rules = [_rule(one) for one in ([rule] * len(metrics) if isinstance(rule, str) else rule)]
     if len(rules) != len(metrics):
         raise ValueError(f"save_best has {len(metrics)} metrics but rule has {len(rules)}")
     return dict(zip(metrics, rules, strict=True))
+
+
+def _rule(given: str) -> Rule:
+    if given not in ("greater", "less"):
+        raise ValueError(f"rule must be 'greater' or 'less', got {given!r}")
+    return "greater" if given == "greater" else "less"
 
 
 def _find_metric(key: str, metrics: dict[str, float]) -> str:

@@ -38,8 +38,8 @@ def _end_badly(runner: Any, error: BaseException) -> None:
         saving.save_after_error(runner, error)
     except Exception as second:
         error.add_note(f"saving after this error failed too: {second!r}")
-    for second in runner.hook_table.say_all("after_run"):
-        error.add_note(f"after_run failed too: {second!r}")
+    for failed in runner.hook_table.say_all("after_run"):
+        error.add_note(f"after_run failed too: {failed!r}")
     runner.close()
 
 

@@ -81,8 +81,8 @@ def config_text(cfg: Any) -> str:
     """The whole config as text that reads back; objects of the user's are told by their type.
 
     >>> print(config_text({"seed": 1, "model": object()}), end="")
-    model = '<object>'
     seed = 1
+    model = '<object>'
     """
     values = {key: _as_data(cfg[key]) for key in cfg}
     return Config(values).pretty_text
