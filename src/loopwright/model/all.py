@@ -1,5 +1,5 @@
 """Every module of this package that registers something: import it and all names are there."""
 
-from loopwright.model import averaged, init, module, preprocessor, pretrained, tta, wrap
+from loopwright.model import averaged, init, module, preprocessor, pretrained, sharded, tta, wrap
 
-__all__ = ["averaged", "init", "module", "preprocessor", "pretrained", "tta", "wrap"]
+__all__ = ["averaged", "init", "module", "preprocessor", "pretrained", "sharded", "tta", "wrap"]
