@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from loopwright.data.faults import DataError
-from loopwright.data.transforms.base import BaseTransform, Results, keep_objects
+from loopwright.data.transforms.base import BaseTransform, Results, keep_objects, objects_inside
 from loopwright.data.transforms.pack import image_tensor
 from loopwright.registry import TRANSFORMS
 
@@ -29,8 +29,8 @@ def _v2() -> Any:
 class TorchVision(BaseTransform):
     """``type="TorchVision/Name"``: a transform of torchvision.transforms.v2 on ``img``.
 
-    The image is given as an RGB tensor (C, H, W) and stays one; boxes (``gt_bboxes``), masks and
-    label map go along as tv_tensors and come back as arrays.
+    It is given the image as an RGB tensor (C, H, W), with boxes, masks and label map as tv_tensors;
+    what came as an array goes on as an array, BGR again.
     """
 
     def __init__(self, name: str, **arguments: Any) -> None:
@@ -46,7 +46,8 @@ class TorchVision(BaseTransform):
         from torchvision import tv_tensors
 
         image = results["img"]
-        if isinstance(image, np.ndarray) and image.ndim == 3:
+        was_array = isinstance(image, np.ndarray) and image.ndim == 3
+        if was_array:
             image = image_tensor(image[..., ::-1])
         given: Results = {"img": tv_tensors.Image(image_tensor(image))}
         size = tuple(given["img"].shape[-2:])
@@ -59,9 +60,10 @@ class TorchVision(BaseTransform):
                 given[key] = tv_tensors.Mask(results[key])
         taken = self.inner(given)
         results.update({key: np.asarray(taken[key]) for key in taken if key != "img"})
-        results["img"] = taken["img"].as_subclass(torch.Tensor)
-        results["img_shape"] = tuple(results["img"].shape[-2:])
-        return results
+        shown = taken["img"].as_subclass(torch.Tensor)
+        results["img"] = shown.permute(1, 2, 0).numpy()[..., ::-1] if was_array else shown
+        results["img_shape"] = tuple(shown.shape[-2:])
+        return objects_inside(results)
 
 
 @TRANSFORMS.register_module(name=["Albu", "Albumentations"])
@@ -75,7 +77,9 @@ class Albu(BaseTransform):
         try:
             import albumentations
         except Exception as error:
-            raise ImportError("Albu needs albumentations: pip install albumentations") from error
+            raise ImportError(
+                f"Albu needs albumentations (pip install albumentations): {error}"
+            ) from error
         made = [_albu(albumentations, cfg) for cfg in transforms]
         boxes = albumentations.BboxParams(format="pascal_voc", label_fields=["rows"])
         self.inner = albumentations.Compose(made, bbox_params=boxes)
