@@ -1,4 +1,4 @@
-"""A save that dies, fails or is cut short at any call leaves the old or the new checkpoint whole."""
+"""A save that dies or fails at any call leaves the old or the new checkpoint whole."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_full_disk_is_noticed_before_writing(tmp_path):
             return 1000
 
     disk = FullDisk()
-    with pytest.raises(SaveError, match="needs 1.0 MB, 1000 B free"):
+    with pytest.raises(SaveError, match=r"needs 1\.0 MB, 1000 B free"):
         Store(tmp_path, disk=disk).save("iter_1", state(1), step=1)
     assert disk.calls == []
 

@@ -82,11 +82,12 @@ def manifest_of_file(path: Path) -> Manifest:
 
 
 def looks_sealed(path: Path) -> bool:
-    """Whether the end of a file mentions our format, whole or not."""
+    """Whether the end of a file has our seal, whole or not: one of two signs will do."""
     try:
-        return FORMAT.encode() in _end_of(path)
+        end = _end_of(path)
     except OSError:
         return False
+    return FORMAT.encode() in end or b'"save_id":"' in end
 
 
 def verify_file(path: Path) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ def unpack(tree: Any, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> Any:
 def unpack_packed(packed: Packed) -> Any:
     """`unpack` without the way over a disk: what a load would give, sharing the memory."""
     tensors = {
-        stem: {n: _from_raw(_flat_bytes(s.tensor), s.dtype, s.shape) for n, s in group.items()}
+        stem: {n: as_dtype(_flat_bytes(s.tensor), DTYPES[s.dtype], s.shape) for n, s in group.items()}
         for stem, group in packed.groups.items()
     }
     return unpack(packed.tree, tensors)
@@ -138,13 +138,17 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
 
 def _flat_bytes(tensor: torch.Tensor) -> torch.Tensor:
     """The bytes of a tensor as a flat CPU tensor; shares memory when it can."""
+    if tensor.numel() == 0:
+        return torch.empty(0, dtype=torch.uint8)
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     return plain.reshape(-1).view(torch.uint8)
 
 
-def _from_raw(raw: torch.Tensor, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """Bytes as the tensor they were."""
-    return raw.view(DTYPES[dtype]).view(shape)
+def as_dtype(raw: torch.Tensor, dtype: torch.dtype, shape: Sequence[int]) -> torch.Tensor:
+    """Flat bytes as the tensor they were; ``RuntimeError`` when they do not fit."""
+    if raw.numel() == 0 and 0 in shape:
+        return torch.empty(tuple(shape), dtype=dtype)
+    return raw.view(dtype).view(tuple(shape))
 
 
 class _Packer:
@@ -257,6 +261,10 @@ def safetensors_name(dtype: np.dtype) -> str | None:
 def make_array(dtype: Any, shape: Any, raw: torch.Tensor) -> np.ndarray:
     """The array of these bytes; ``ValueError``/``TypeError`` when they do not fit."""
     wanted = plain_dtype(dtype)
+    if math.prod(shape) * wanted.itemsize != raw.numel() * raw.element_size():
+        raise ValueError(f"{raw.numel() * raw.element_size()} bytes for {dtype}{list(shape)}")
+    if raw.numel() == 0:
+        return np.empty(shape, wanted)
     flat = raw.contiguous().reshape(-1).view(torch.uint8).numpy()
     return np.frombuffer(flat.tobytes(), wanted).reshape(shape).copy()
 
@@ -348,7 +356,7 @@ def _dress(tree: dict[str, Any], raw: torch.Tensor) -> torch.Tensor:
     """Raw bytes of a rare dtype as that; a parameter as a parameter; grad as it was."""
     value = raw
     if "dtype" in tree:
-        value = raw.reshape(-1).view(RAW[str(tree["dtype"])]).view(tree["shape"])
+        value = as_dtype(raw.reshape(-1), RAW[str(tree["dtype"])], tree["shape"])
     grad = bool(tree.get("grad"))
     if tree.get("param"):
         return torch.nn.Parameter(value, requires_grad=grad)

@@ -13,7 +13,7 @@ import torch
 
 from loopwright.checkpoint.errors import Broken
 from loopwright.checkpoint.manifest import FileNote, check_digest
-from loopwright.checkpoint.state import DTYPES, Stored
+from loopwright.checkpoint.state import DTYPES, Stored, as_dtype
 from loopwright.checkpoint.tensorfile import SIZES, Slot, header_length, make_header, parse_header
 from loopwright.files import open_regular
 
@@ -85,7 +85,7 @@ def _read_one(file: BinaryIO, slot: Slot, seen: Callable[[memoryview], None]) ->
             raise Broken("the file ended early")
         seen(view)
     try:
-        return flat.view(DTYPES[slot.dtype]).view(slot.shape)
+        return as_dtype(flat, DTYPES[slot.dtype], slot.shape)
     except RuntimeError as error:
         raise Broken(f"no tensor has the shape {list(slot.shape)}: {error}") from error
 
