@@ -1,0 +1,77 @@
+"""Checkpoint functions under MMEngine's names, over our reader and writer."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import nn
+
+from loopwright.build.environment import seed_everything
+from loopwright.checkpoint import Store, find_state_dict, load_any, load_weights
+
+__all__ = [
+    "CheckpointLoader",
+    "find_latest_checkpoint",
+    "load_checkpoint",
+    "load_state_dict",
+    "save_checkpoint",
+    "set_random_seed",
+    "weights_to_cpu",
+]
+
+
+class CheckpointLoader:
+    """Reads a checkpoint as data."""
+
+    @classmethod
+    def load_checkpoint(cls, filename: str, map_location: Any = "cpu", logger: Any = None) -> Any:
+        return load_any(filename, map_location=map_location or "cpu")
+
+
+def load_checkpoint(
+    model: nn.Module,
+    filename: str,
+    map_location: Any = "cpu",
+    strict: bool = False,
+    logger: Any = None,
+    revise_keys: Any = ((r"^module\.", ""),),
+) -> Any:
+    """Load weights from a file or checkpoint folder into a model; the checkpoint."""
+    checkpoint = load_any(filename, map_location=map_location or "cpu")
+    load_weights(model, find_state_dict(checkpoint), strict=strict, revise_keys=revise_keys)
+    return checkpoint
+
+
+def load_state_dict(
+    module: nn.Module, state_dict: dict[str, Any], strict: bool = False, logger: Any = None
+) -> None:
+    load_weights(module, state_dict, strict=strict)
+
+
+def save_checkpoint(checkpoint: Any, filename: str, **options: Any) -> None:
+    """Write a checkpoint whole or not at all: a folder, or one file if the name ends in .pth."""
+    folder, name = os.path.split(os.path.abspath(filename))
+    meta = checkpoint.get("meta", {}) if isinstance(checkpoint, dict) else {}
+    step = meta.get("iter", 0) if isinstance(meta, dict) else 0
+    Store(folder).save(name, checkpoint, step=int(step))
+
+
+def find_latest_checkpoint(path: str) -> str | None:
+    """The newest whole checkpoint of a run folder."""
+    newest = Store(path).newest()
+    return None if newest is None else str(newest.path)
+
+
+def weights_to_cpu(state_dict: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.cpu() if isinstance(v, torch.Tensor) else v for k, v in state_dict.items()}
+
+
+def set_random_seed(
+    seed: int | None = None, deterministic: bool = False, diff_rank_seed: bool = False
+) -> int:
+    """Seed Python, numpy and torch."""
+    chosen = 0 if seed is None else seed
+    seed_everything(chosen, deterministic=deterministic)
+    return chosen
