@@ -1,5 +1,6 @@
 """Configs as data: read without running, and able to say where each value was written."""
 
+from loopwright.config.cfg_options import DictAction
 from loopwright.config.config import Config
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
@@ -12,6 +13,7 @@ __all__ = [
     "ConfigDict",
     "ConfigError",
     "Deferred",
+    "DictAction",
     "Origin",
     "apply_overrides",
     "origin_of",

@@ -17,8 +17,8 @@ class Limits:
     file_bytes: int = 4_000_000
     files: int = 500
     base_depth: int = 50
-    steps: int = 1_000_000
-    items: int = 1_000_000
+    steps: int = 400_000
+    items: int = 400_000
     characters: int = 1_000_000
     bits: int = 4096
     depth: int = 150

@@ -47,6 +47,8 @@ class Reader:
 
     def read(self, path: str, origin: Origin | None = None, scope: str = "") -> Parsed:
         """The value of ``path`` merged over its bases."""
+        if "\0" in path:
+            raise ConfigError(f"{path!r} is no path", origin)
         path = os.path.abspath(path)
         real = os.path.realpath(path)
         known = self.done.get((real, scope))
@@ -56,6 +58,7 @@ class Reader:
         return Parsed(duplicate(known.values), dict(known.imports))
 
     def _read(self, path: str, real: str, origin: Origin | None, scope: str) -> Parsed:
+        _check_suffix(path, origin)
         self._enter(real, path, origin)
         try:
             text = read_text(path, self.fuel.limits, origin)
@@ -86,15 +89,11 @@ class Reader:
 
     def parse(self, text: str, path: str) -> Parsed:
         """The value of ``text``, which stands in ``path``."""
-        suffix = os.path.splitext(path)[1].lower()
-        if suffix not in SUFFIXES:
-            wanted = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-            raise ConfigError(f"a config ends in {wanted}, not {suffix!r}", Origin(path))
         if "{{" in text:
             text = substitute.predefined(text, path) if self.predefined else text
             if self.environment:
                 text = substitute.environment(text, path, self.env_variables)
-        read = self._python if suffix == ".py" else self._data
+        read = self._python if path.lower().endswith(".py") else self._data
         parsed = read(text, path)
         for key in RESERVED:
             if key in parsed.values:
@@ -158,6 +157,14 @@ class Reader:
         return os.path.join(os.path.dirname(path), name), ""
 
 
+def _check_suffix(path: str, origin: Origin | None) -> None:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES:
+        wanted = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        text = f"a config ends in {wanted}, not {suffix!r}: {shown(path)}"
+        raise ConfigError(text, origin)
+
+
 def read_file(path: str, **options: Any) -> tuple[Parsed, dict[str, str]]:
     """Read ``path`` and its bases: the value, and the environment variables it used."""
     reader = Reader(**options)
@@ -170,6 +177,7 @@ def read_string(text: str, suffix: str) -> tuple[Parsed, dict[str, str]]:
     """The same for a text that stands in no file; its bases are relative to this folder."""
     reader = Reader()
     path = os.path.abspath(f"<string>{suffix}")
+    _check_suffix(path, None)
     try:
         parsed = reader.parse(text, path)
         settle(parsed.values, reader.fuel, part=True)

@@ -13,9 +13,9 @@ from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, convert, duplicate
 from loopwright.config.provenance import COMMAND_LINE, Origin
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)")
 _FLOAT = re.compile(r"[+-]?((\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+|inf|nan)")
-_WORDS = {"true": True, "false": False, "none": None}
+_WORDS = {"true": True, "false": False}
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _BARE = re.compile(r"[^\s\[\](){},'\"=:]+([ \t]+[^\s\[\](){},'\"=:]+)*")
 
@@ -97,7 +97,7 @@ def _quoted_key(key: str) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """Read a value: number, true/false/none, ``[…]``, ``(…)``, ``{k: v}``, quoted or bare text.
+    """Read a value: number, true/false/None, ``[…]``, ``(…)``, ``{k: v}``, quoted or bare text.
 
     A bare comma makes a list. Quotes keep a value a text, with all its spaces.
 
@@ -208,16 +208,18 @@ class _Reader:
 
 
 def scalar(text: str) -> Any:
-    """An int, a float, true/false/none in any case, or the text itself.
+    """An int, a float, true/false in any case, None, or the text itself.
 
-    >>> [scalar(t) for t in ("3", "-.5", "True", "none", "007", "r50")]
-    [3, -0.5, True, None, '007', 'r50']
+    ``none`` stays a text, as in ``launcher=none``; so does ``007``.
+
+    >>> [scalar(t) for t in ("3", "-.5", "true", "None", "none", "007", "r50")]
+    [3, -0.5, True, None, 'none', '007', 'r50']
     """
     if _INTEGER.fullmatch(text) and len(text) < 4000:
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)
-    return _WORDS.get(text.lower(), text)
+    return None if text == "None" else _WORDS.get(text.lower(), text)
 
 
 def print_value(value: Any) -> str:

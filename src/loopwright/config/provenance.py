@@ -109,11 +109,11 @@ def walk_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def shown(file: str) -> str:
-    """A path as a reader wants it: relative to the working folder where it lies inside."""
+    """A path as a reader wants it: relative to the working folder where that is shorter."""
     if not os.path.isabs(file):
         return file
     relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
+    return relative if len(relative) < len(file) else file
 
 
 def short(value: Any, limit: int = 72) -> str:

@@ -26,7 +26,7 @@ def read_text(path: str, limits: Limits = LIMITS, origin: Origin | None = None) 
     except ValueError as fault:
         raise ConfigError(f"{path!r} is no path: {fault}", origin) from None
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as fault:
         raise ConfigError(f"{shown(path)} is not UTF-8 at byte {fault.start}") from None
     if "\0" in text:

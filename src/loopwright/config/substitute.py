@@ -13,7 +13,7 @@ from loopwright.config.provenance import Origin
 _PREDEFINED = re.compile(
     r"\{\{\s*(fileDirname|fileBasenameNoExtension|fileBasename|fileExtname)\s*\}\}"
 )
-_ENVIRONMENT = re.compile(r"\{\{[^{}\n]*?\$([^{}\n]*?)\}\}")
+_ENVIRONMENT = re.compile(r"\{\{\s*(['\"]?)\s*\$\s*([^{}:\n'\"]+):([^{}\n]*?)\1\s*\}\}")
 _BASE = re.compile(r"\{\{\s*_base_((?:\.[\w.]+|\[[^\]{}\n]+\])+)\s*\}\}")
 
 
@@ -34,10 +34,7 @@ def environment(text: str, path: str, used: dict[str, str]) -> str:
     """``text`` with ``{{$NAME:default}}`` filled in; what was taken goes into ``used``."""
 
     def fill(match: re.Match[str]) -> str:
-        content = match[0][2:-2].strip()
-        if len(content) > 1 and content[0] == content[-1] and content[0] in "'\"":
-            content = content[1:-1]
-        name, _, default = content.lstrip("$").partition(":")
+        name, default = match[2].strip(), match[3].strip()
         value = os.environ.get(name, default)
         if not value:
             line = text.count("\n", 0, match.start()) + 1

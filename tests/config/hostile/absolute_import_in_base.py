@@ -1,0 +1,2 @@
+with read_base():
+    from os.path import *

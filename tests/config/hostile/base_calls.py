@@ -1,0 +1,1 @@
+_base_ = open('/etc/passwd').read()

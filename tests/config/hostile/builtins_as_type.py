@@ -1,0 +1,1 @@
+hook = dict(type=print)

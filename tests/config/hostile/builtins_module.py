@@ -1,0 +1,2 @@
+import builtins
+a = builtins.eval("1")

@@ -1,0 +1,1 @@
+x = compile("1", "a", "eval")

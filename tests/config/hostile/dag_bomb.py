@@ -1,0 +1,3 @@
+a = dict(x=1)
+for i in range(60):
+    a = dict(x=[a, a])

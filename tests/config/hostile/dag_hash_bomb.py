@@ -1,0 +1,4 @@
+a = (1,)
+for i in range(60):
+    a = (a, a)
+x = {a: 1}

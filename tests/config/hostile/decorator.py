@@ -1,0 +1,3 @@
+@open("/tmp/loopwright_marker", "w").write
+def f():
+    pass

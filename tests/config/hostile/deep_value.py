@@ -1,0 +1,3 @@
+a = []
+for i in range(100000):
+    a = [a]

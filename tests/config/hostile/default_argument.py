@@ -1,0 +1,2 @@
+def f(a=open("/tmp/loopwright_marker", "w")):
+    pass

@@ -1,0 +1,3 @@
+x = [0]
+for i in range(64):
+    x += x

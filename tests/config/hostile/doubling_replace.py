@@ -1,0 +1,3 @@
+x = "aa"
+for i in range(64):
+    x = x.replace("a", x)

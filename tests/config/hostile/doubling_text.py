@@ -1,0 +1,3 @@
+x = "ab"
+for i in range(64):
+    x += x

@@ -1,0 +1,1 @@
+a = __import__("os").system("true")

@@ -1,0 +1,1 @@
+a = dict(b=[dict(c=__import__("os"))])

@@ -1,0 +1,1 @@
+a = {{'$LOOPWRIGHT_NOT_SET:__import__("os").system("true")'}}

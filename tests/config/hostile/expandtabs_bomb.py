@@ -1,0 +1,1 @@
+x = "\t\t\t".expandtabs(10**9)

@@ -1,0 +1,1 @@
+x = "{0[a]}".format(dict(a=1))

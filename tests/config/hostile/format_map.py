@@ -1,0 +1,1 @@
+x = "{a.__class__}".format_map(dict(a=1))

@@ -1,0 +1,1 @@
+x = "{d.__init__.__globals__}".format(d=dict(a=1))

@@ -1,0 +1,1 @@
+x = f"{open('/etc/passwd').read()}"

@@ -1,0 +1,2 @@
+from os import system as dict
+model = dict(type="A")

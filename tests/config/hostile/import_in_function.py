@@ -1,0 +1,4 @@
+def f():
+    import os
+    os.system("true")
+a = f()

@@ -1,0 +1,3 @@
+for i in range(1):
+    import os as o
+    o.remove("x")

@@ -1,0 +1,3 @@
+if True:
+    import os
+    x = os.system("true")

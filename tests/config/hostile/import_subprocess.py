@@ -1,0 +1,2 @@
+import subprocess
+a = subprocess.check_output(["id"])

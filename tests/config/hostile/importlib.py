@@ -1,0 +1,2 @@
+import importlib
+a = importlib.import_module("os")

@@ -1,0 +1,1 @@
+x = [f for f in (lambda: 1,)]

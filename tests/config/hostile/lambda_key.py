@@ -1,0 +1,1 @@
+x = sorted([1, 2], key=lambda v: v)

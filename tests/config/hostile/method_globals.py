@@ -1,0 +1,1 @@
+x = [].append.__self__

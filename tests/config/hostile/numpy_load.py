@@ -1,0 +1,2 @@
+from numpy import load
+x = load("a.npy")

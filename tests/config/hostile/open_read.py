@@ -1,0 +1,1 @@
+x = open("/etc/passwd").read()

@@ -1,0 +1,1 @@
+open('/tmp/loopwright_marker', 'w').write("x")

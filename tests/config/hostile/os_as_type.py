@@ -1,0 +1,2 @@
+import os
+hook = dict(type=os.system, command="true")

@@ -1,0 +1,2 @@
+import pickle
+x = pickle.loads(b"")

@@ -1,0 +1,2 @@
+with read_base():
+    from .read_base_cycle import *

@@ -1,0 +1,1 @@
+from .self_include import a

@@ -1,0 +1,2 @@
+d = dict()
+d.__class__ = 1

@@ -1,0 +1,2 @@
+d = dict()
+setattr(d, "x", 1)

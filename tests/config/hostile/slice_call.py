@@ -1,0 +1,1 @@
+x = [1][open("/tmp/loopwright_marker", "w"):]

@@ -1,0 +1,1 @@
+x = (y := open("/tmp/loopwright_marker", "w"))

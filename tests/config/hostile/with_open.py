@@ -1,0 +1,2 @@
+with open("/tmp/loopwright_marker", "w") as f:
+    f.write("x")

@@ -1,0 +1,2 @@
+with read_base(), open("/tmp/loopwright_marker", "w"):
+    pass
