@@ -102,7 +102,14 @@ def test_every_bad_one_is_skipped_until_a_whole_one_is_found(tmp_path):
         (tmp_path / f"iter_{step}" / "state.json").write_bytes(b"{}")
     assert Store(tmp_path).load().path.name == "iter_2"
     names = sorted(os.listdir(tmp_path))
-    assert names == ["bad_iter_3", "bad_iter_4", "bad_iter_5", "iter_1", "iter_2", "last_checkpoint"]
+    assert names == [
+        "bad_iter_3",
+        "bad_iter_4",
+        "bad_iter_5",
+        "iter_1",
+        "iter_2",
+        "last_checkpoint",
+    ]
 
 
 def test_a_named_checkpoint_that_is_damaged_is_an_error_and_stays_where_it_is(tmp_path):

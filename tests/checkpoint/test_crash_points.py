@@ -139,7 +139,7 @@ def test_a_full_disk_is_noticed_before_writing(tmp_path):
     assert disk.calls == []
 
 
-# -- power failure ------------------------------------------------------------------------------
+# -- power failure -------------------------
 
 
 def unsynced(log: list[tuple]) -> list[int]:

@@ -202,7 +202,10 @@ def test_a_single_file_is_an_ordinary_torch_file(tmp_path):
 
 
 def test_names_that_collide_are_told_apart(tmp_path):
-    state = {"m": {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1)}, "m.a.b": torch.full((1,), 2.0)}
+    state = {
+        "m": {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1)},
+        "m.a.b": torch.full((1,), 2.0),
+    }
     assert same(round_trip(state, tmp_path), state)
 
 

@@ -220,7 +220,7 @@ def from_json(raw: bytes, *, limit: int = MAX_JSON) -> Any:
     if len(raw) > limit:
         raise Broken(f"{len(raw)} bytes of JSON, more than the {limit} allowed")
     try:
-        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(str(raw, "utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Broken(f"not JSON: {error}") from error
 

@@ -325,8 +325,9 @@ class _Builder:
         if storage.key not in self.described.storages:
             raise Broken(f"no record for the storage {storage.key[:80]!r}")
         size, fill = self.described.storages[storage.key]
-        need = storage.numel * ITEM_SIZES[storage.dtype]
-        if not need <= size < need + 16:
+        width = ITEM_SIZES[storage.dtype]
+        need = storage.numel * width
+        if not need <= size < need + width:
             raise Broken(f"the storage {storage.key[:80]!r} has {size} bytes, wanted {need}")
         if storage.key not in self.bytes:
             raw = torch.empty(size, dtype=torch.uint8)

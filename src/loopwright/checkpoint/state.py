@@ -96,7 +96,9 @@ def unpack(tree: Any, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> Any:
 def unpack_packed(packed: Packed) -> Any:
     """`unpack` without the way over a disk: what a load would give, sharing the memory."""
     tensors = {
-        stem: {n: as_dtype(_flat_bytes(s.tensor), DTYPES[s.dtype], s.shape) for n, s in group.items()}
+        stem: {
+            n: as_dtype(_flat_bytes(s.tensor), DTYPES[s.dtype], s.shape) for n, s in group.items()
+        }
         for stem, group in packed.groups.items()
     }
     return unpack(packed.tree, tensors)
