@@ -33,7 +33,8 @@ GLOBALS = [
     "operator attrgetter", "operator methodcaller", "copyreg _reconstructor", "torch load",
     "torch.hub load", "torch.storage _load_from_bytes", "torch.serialization load",
     "torch.jit load", "torch._utils _rebuild_wrapper_subclass", "torch.nn.modules.linear Linear",
-    "numpy load", "numpy.f2py.crackfortran getlincoef", "loopwright.checkpoint.trusted load_trusted",
+    "numpy load", "numpy.f2py.crackfortran getlincoef",
+    "loopwright.checkpoint.trusted load_trusted",
     "multiprocessing.connection Client", "bdb Bdb", "timeit timeit", "cProfile run",
 ]  # fmt: skip
 

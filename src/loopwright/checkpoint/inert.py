@@ -341,6 +341,7 @@ CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
     **{(f"{core}.numeric", "_frombuffer"): _frombuffer for core in NUMPY_CORES},
     **{(module, "set"): _set for module in BUILTINS},
     **{(module, "frozenset"): lambda values=(): frozenset(_set(values)) for module in BUILTINS},
+    **{(module, "bytes"): lambda: b"" for module in BUILTINS},
     **{(module, "bytearray"): _bytearray for module in BUILTINS},
     **{(module, "complex"): _complex for module in BUILTINS},
     **{(module, "getattr"): _attribute for module in BUILTINS},
