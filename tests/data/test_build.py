@@ -101,6 +101,15 @@ def test_samplers_batch_samplers_and_functions_may_be_objects_or_classes(drawing
     assert list(loader) == [(2, 3)]
 
 
+def test_torch_s_samplers_go_by_path_and_get_what_they_name():
+    cfg = {"dataset": range(6), "batch_size": 3}
+    loader = build_dataloader({**cfg, "sampler": {"type": "torch.utils.data.RandomSampler"}})
+    assert sorted(i for batch in loader for i in batch) == list(range(6))
+    path = "torch.utils.data.DistributedSampler"
+    loader = build_dataloader({**cfg, "sampler": {"type": path}}, rank=1, world=2)
+    assert (loader.sampler.rank, loader.sampler.num_replicas, len(loader)) == (1, 2, 1)
+
+
 def test_a_registered_collate_function_takes_arguments():
     @FUNCTIONS.register_module(name="test_scaled_collate", force=True)
     def scaled(samples, by):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import get_worker_info
@@ -110,6 +111,53 @@ def _fail(number):
 def test_workers_start_by_spawn_too():
     loader = Loader(range(4), batch_size=2, workers=WorkerSettings(count=1, context="spawn"))
     assert list(loader) == [[0, 1], [2, 3]]
+
+
+@linux
+def test_signals_meant_for_the_run_do_not_end_a_worker(drawing):
+    loader = loader_of(drawing(20), count=1)
+    batches = iter(loader)
+    next(batches)
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
+        os.kill(loader._pool.workers[0].process.pid, number)
+    pid = loader._pool.workers[0].process.pid
+    assert len(list(batches)) == 9
+    assert _runs(pid) is False
+
+
+def test_a_batch_comes_over_as_it_was(drawing):
+    inner = Loader([0], collate_fn=_mixed_batch)
+    outer = Loader([0], collate_fn=_mixed_batch, workers=WorkerSettings(count=1))
+    (here,), (there,) = list(inner), list(outer)
+    assert _described(there) == _described(here)
+    there["list"][0].add_(1)
+
+
+class Own(dict):
+    pass
+
+
+def _mixed_batch(samples):
+    return {
+        "list": [torch.arange(4.0), torch.ones(2, 3, dtype=torch.bfloat16).T, torch.tensor(7)],
+        "tuple": (np.arange(6, dtype=np.int16).reshape(2, 3).T, np.float32(1.5), np.zeros((0, 4))),
+        "empty": torch.zeros(0, 3),
+        "text": ["a", b"b", None, 3],
+        "own": Own(x=torch.ones(3)),
+        "strings": np.array(["x", "yz"]),
+        "bool": torch.tensor([True, False]),
+        "complex": torch.tensor([1 + 2j, 3j]).conj(),
+    }
+
+
+def _described(value):
+    if isinstance(value, dict):
+        return type(value).__name__, {key: _described(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value).__name__, [_described(item) for item in value]
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return type(value).__name__, str(value.dtype), tuple(value.shape), value.tolist()
+    return type(value).__name__, value
 
 
 _PARENT = """

@@ -155,7 +155,18 @@ def _sampler(
         if wanted is None:
             wanted = not getattr(dataset, "test_mode", False)
         sampler = {"type": "DefaultSampler", "shuffle": wanted}
-    return DATA_SAMPLERS.build(sampler, dataset=dataset, seed=seed, rank=rank, world=world)
+    # only where asked for by name: a sampler that takes anything hands it on to its base
+    known = {"rank": rank, "world": world, "num_replicas": world, "data_source": dataset}
+    takes = _parameters(resolve(sampler.get("type"), DATA_SAMPLERS, sampler))
+    named = {key: value for key, value in known.items() if key in takes}
+    return DATA_SAMPLERS.build(sampler, dataset=dataset, seed=seed, **named)
+
+
+def _parameters(target: Any) -> set[str]:
+    try:
+        return set(inspect.signature(target).parameters)
+    except (TypeError, ValueError):
+        return set()
 
 
 def _batch_sampler(cfg: Mapping[str, Any], sampler: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from loopwright.data.randomness import H, seed_sample
+from loopwright.data.wire import bundle
 
 if TYPE_CHECKING:
     from loopwright.data.workers import WorkerSettings
@@ -66,7 +67,8 @@ def _answer(pipe: Connection, ticket: int, task: Any, fetch: Any, failure: Any) 
     answer: Any = (ticket, None, (), failure)
     if failure is None:
         try:
-            answer = (ticket, *fetch(task), None)
+            batch, bad = fetch(task)
+            answer = (ticket, bundle(batch), bad, None)
         except Exception as error:
             answer = (ticket, None, (), _told(error))
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 import warnings
@@ -22,6 +23,7 @@ import torch.multiprocessing
 
 from loopwright.data.faults import SampleError, WorkerError
 from loopwright.data.fetch import Fetched, Task
+from loopwright.data.wire import unbundle
 from loopwright.data.work import work
 
 HANG = 300.0
@@ -58,7 +60,9 @@ class Worker:
         self._start()
 
     def _start(self) -> None:
-        context: Any = torch.multiprocessing.get_context(self.settings.context)
+        # forking is what lets datasets hold functions, and starts in milliseconds
+        usual = "fork" if sys.platform == "linux" else None
+        context: Any = torch.multiprocessing.get_context(self.settings.context or usual)
         self.pipe, theirs = context.Pipe()
         self.stacks, stacks = context.Pipe(duplex=False)
         self.busy_with = context.RawValue("q", 0)
@@ -168,10 +172,11 @@ class Pool:
     """The workers of one loader; batch ``k`` of a run is loaded by worker ``k mod count``."""
 
     def __init__(self, fetch: Any, settings: WorkerSettings) -> None:
+        _allow_many_files()
         self.settings = settings
         self.workers = [Worker(number, fetch, settings) for number in range(settings.count)]
         self._tickets = 0
-        self._end = weakref.finalize(self, _kill_all, self.workers)
+        self._end = weakref.finalize(self, _kill_all, self.workers, os.getpid())
 
     def send(self, number: int, task: Any) -> int:
         """Ask one worker; gives the ticket its answer is fetched with."""
@@ -184,7 +189,7 @@ class Pool:
         batch, bad, failure = self.workers[number].receive(ticket)
         if failure is not None:
             raise _raised(failure, number)
-        return Fetched(batch, bad)
+        return Fetched(unbundle(batch), bad)
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Fetched]:
         """The batches of the tasks, in their order."""
@@ -210,7 +215,20 @@ class Pool:
         self._end()
 
 
-def _kill_all(workers: list[Worker]) -> None:
+def _allow_many_files() -> None:
+    """Raise this process's limit of open files: shared tensors hold one each."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+        if 0 <= soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _kill_all(workers: list[Worker], owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a forked copy of the pool, in one of its workers
     for worker in workers:
         if worker.process.is_alive():
             worker.process.kill()
