@@ -13,7 +13,6 @@ from loopwright.optim.groups import (
     KEYS,
     Base,
     Decision,
-    Place,
     decide,
     merge,
     named_parameters,
@@ -65,6 +64,8 @@ class DefaultOptimWrapperConstructor:
         self.base_wd = self.optimizer_cfg.get("weight_decay")
         self.decisions: list[Decision] = []
         self.findings: list[str] = []
+        self._names: dict[int, str] | None = None
+        self._cached_rules: tuple[list[str], Base, tuple[type, ...]] | None = None
         self._validate_cfg()
 
     # -- checks ----------------------------------------------------------------------------
@@ -109,8 +110,9 @@ class DefaultOptimWrapperConstructor:
         known = {*defaults, "lr_mult", "decay_mult", "lars_exclude"}
         for key, given in (self.paramwise_cfg.get("custom_keys") or {}).items():
             for option in given:
-                near = get_close_matches(option, known, n=1, cutoff=0.7)
-                if option not in known and near:
+                if option in known:
+                    continue
+                if near := get_close_matches(option, known, n=1, cutoff=0.7):
                     self.findings.append(
                         f"paramwise_cfg.custom_keys[{key!r}].{option} is no option of "
                         f"{self.optimizer_cfg.get('type')}; did you mean {near[0]!r}?"
@@ -126,20 +128,25 @@ class DefaultOptimWrapperConstructor:
         is_dcn_module: bool | None = None,
     ) -> None:
         """Append a group for each parameter of a module and of those below it."""
-        keys = self._keys()
-        base = Base(self._base_lr(), self.base_wd)
+        keys, base, dcn = self._rules()
         for place in places(module, prefix, bool(is_dcn_module)):
-            self._add(params, place, decide(place, self.paramwise_cfg, keys, base))
-        is_dcn = isinstance(module, self._dcn())
-        for name, child in module.named_children():
-            self.add_params(params, child, f"{prefix}.{name}" if prefix else name, is_dcn)
+            if place.param.requires_grad:
+                decision = decide(place, self.paramwise_cfg, keys, base)
+                params.append({"params": [place.param], **decision.options})
+            else:
+                decision = Decision(place.name, "frozen", {})
+            self.decisions.append(decision)
+        is_dcn = bool(dcn) and isinstance(module, dcn)
+        for name, child in module._modules.items():
+            if child is not None:
+                self.add_params(params, child, f"{prefix}.{name}" if prefix else name, is_dcn)
 
-    def _add(self, params: list[dict[str, Any]], place: Place, decision: Decision) -> None:
-        if not place.param.requires_grad:
-            self.decisions.append(Decision(place.name, "frozen", {}))
-            return
-        params.append({"params": [place.param], **decision.options})
-        self.decisions.append(decision)
+    def _rules(self) -> tuple[list[str], Base, tuple[type, ...]]:
+        """What does not change from module to module, worked out once."""
+        if self._cached_rules is None:
+            base = Base(self._base_lr(), self.base_wd)
+            self._cached_rules = (self._keys(), base, self._dcn())
+        return self._cached_rules
 
     def _keys(self) -> list[str]:
         custom = self.paramwise_cfg.get("custom_keys")
@@ -167,7 +174,7 @@ class DefaultOptimWrapperConstructor:
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The merged groups of a model, with `param_names`; without rules, all in one group."""
         self.decisions = []
-        names = named_parameters(model)
+        names = self._names = named_parameters(model)
         if not self.paramwise_cfg:
             self.decisions = [Decision(n, "the optimizer's own", {}) for n in names.values()]
             return [{"params": list(model.parameters()), "param_names": list(names.values())}]
@@ -176,7 +183,8 @@ class DefaultOptimWrapperConstructor:
         defaults = self._defaults()
         self._check_options(defaults)
         self.findings += unmatched(self.paramwise_cfg, self.decisions, list(names.values()))
-        own = {k: v for k, v in defaults.items() if any(k in group for group in params)}
+        used = set().union(*params)
+        own = {k: v for k, v in defaults.items() if k in used}
         bypass = bool(self.paramwise_cfg.get("bypass_duplicate"))
         return merge(_once(params, names, own, bypass=bypass), own)
 
@@ -189,11 +197,14 @@ class DefaultOptimWrapperConstructor:
         optimizer = build_optimizer(self.optimizer_cfg, groups)
         wrapper = OPTIM_WRAPPERS.build(self.optim_wrapper_cfg, optimizer=optimizer)
         trained = {name for group in groups for name in group["param_names"]}
-        wrapper.param_order = [n for n, _ in model.named_parameters() if n in trained]
+        names = named_parameters(model) if self._names is None else self._names
+        wrapper.param_order = [name for name in names.values() if name in trained]
         return wrapper
 
 
 def _as_list(params: Any) -> list[Tensor]:
+    if isinstance(params, list):
+        return params
     return [params] if isinstance(params, Tensor) else list(params)
 
 
@@ -208,18 +219,27 @@ def _once(
     seen: dict[int, dict[str, Any]] = {}
     once = []
     for group in groups:
-        options = defaults | {k: v for k, v in group.items() if k not in ("params", "param_names")}
-        fresh = []
+        fresh: list[Tensor] = []
         for param in _as_list(group["params"]):
-            first = seen.setdefault(id(param), options)
-            if first is options:
+            first = seen.setdefault(id(param), group)
+            if first is group:
                 fresh.append(param)
-            elif first != options and not bypass:
-                raise ValueError(
-                    f"{names[id(param)]} is shared, and paramwise_cfg gives it {first} in one "
-                    f"place and {options} in another; bypass_duplicate=True takes the first"
-                )
+            elif not bypass:
+                _agree(names[id(param)], _options(first, defaults), _options(group, defaults))
         if fresh:
-            titles = [names.get(id(p), "?") for p in fresh]
-            once.append({**group, "params": fresh, "param_names": titles})
+            group["params"] = fresh
+            group["param_names"] = [names.get(id(p), "?") for p in fresh]
+            once.append(group)
     return once
+
+
+def _options(group: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return defaults | {k: v for k, v in group.items() if k not in ("params", "param_names")}
+
+
+def _agree(name: str, first: dict[str, Any], second: dict[str, Any]) -> None:
+    if first != second:
+        raise ValueError(
+            f"{name} is shared, and paramwise_cfg gives it {first} in one place and {second} in "
+            "another; bypass_duplicate=True takes the first"
+        )

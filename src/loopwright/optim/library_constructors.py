@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from loopwright.optim.constructor import DefaultOptimWrapperConstructor
-from loopwright.optim.groups import Base, Decision, decide, named_parameters, places
+from loopwright.optim.groups import Decision, decide, named_parameters, places
 from loopwright.optim.layer_decay import ByNameConstructor
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS as CONSTRUCTORS
 
@@ -206,15 +206,15 @@ class ForceDefaultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         is_dcn_module: bool | None = None,
     ) -> None:
         """Append a group for each parameter, custom key and general rules together."""
-        base = Base(self._base_lr(), self.base_wd)
+        keys, base, dcn = self._rules()
         for place in places(module, prefix, bool(is_dcn_module)):
-            decision = decide(place, self.paramwise_cfg, self._keys(), base)
+            decision = decide(place, self.paramwise_cfg, keys, base)
             if self.paramwise_cfg.get("force_default_settings"):
                 general = decide(place, self.paramwise_cfg, (), base)
                 options = decision.options | general.options
                 decision = Decision(place.name, f"{decision.rule} and {general.rule}", options)
             params.append({"params": [place.param], **decision.options})
             self.decisions.append(decision)
-        is_dcn = isinstance(module, self._dcn())
+        is_dcn = bool(dcn) and isinstance(module, dcn)
         for name, child in module.named_children():
             self.add_params(params, child, f"{prefix}.{name}" if prefix else name, is_dcn)

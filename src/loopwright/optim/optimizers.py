@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -57,6 +56,7 @@ def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:
     Fused where its kernel exists for the device and dtypes, else nothing: torch itself takes
     foreach on the devices where it helps.
 
+    >>> import torch
     >>> fastest(torch.optim.AdamW, [torch.zeros(2000)])
     {'fused': True}
     >>> fastest(torch.optim.Rprop, [torch.zeros(2000)])
@@ -65,8 +65,8 @@ def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:
     own = getattr(kind, "__module__", "").startswith("torch.optim")
     if not own or "fused" not in _signature_defaults(kind) or not params:
         return {}
-    devices = {p.device.type for p in params}
-    if not all(torch.is_floating_point(p) and not p.is_sparse for p in params):
+    devices = {device.type for device in {p.device for p in params}}
+    if not all(dtype.is_floating_point for dtype in {p.dtype for p in params}):
         return {}
     if devices == {"cpu"}:
         large = sum(p.numel() for p in params) >= _SMALL
