@@ -84,8 +84,12 @@ def manifest_of_file(path: Path) -> Manifest:
 def looks_sealed(path: Path) -> bool:
     """Whether the end of a file has our seal, whole or not: one of two signs will do."""
     try:
+        with open_regular(path) as file:
+            is_zip = file.read(4) == b"PK\x03\x04"
         end = _end_of(path)
     except OSError:
+        return False
+    if not is_zip and path.suffix not in SUFFIXES:
         return False
     return FORMAT.encode() in end or b'"save_id":"' in end
 
