@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from loopwright.config.errors import ConfigError
 from loopwright.config.fresh import Fresh
-from loopwright.config.functions import listed
+from loopwright.config.functions import iterable, listed
 from loopwright.config.node import make
 from loopwright.config.provenance import Origin
 
@@ -55,12 +55,12 @@ def _run(reader: Evaluator, generators: list[ast.comprehension], emit: Callable[
 def _nest(
     reader: Evaluator,
     generators: list[ast.comprehension],
-    items: list[Any],
+    items: Iterable[Any],
     emit: Callable[[], None],
 ) -> None:
     generator, rest = generators[0], generators[1:]
-    reader.fuel.spend(len(items))
     for item in items:
+        reader.fuel.spend(1)
         _bind(reader, generator.target, item)
         if not all(reader.value(test) for test in generator.ifs):
             continue
@@ -79,9 +79,9 @@ def _bind(reader: Evaluator, target: ast.expr, value: Any) -> None:
         raise reader.refuse(target, "this loop variable")
 
 
-def iterate(reader: Evaluator, node: ast.expr) -> list[Any]:
-    """The elements of an iterable expression, paid for before they are made."""
-    return listed(reader.fuel, reader.value(node))
+def iterate(reader: Evaluator, node: ast.expr) -> Iterable[Any]:
+    """What a loop goes through, as it is at each turn; the loop pays turn by turn."""
+    return iterable(reader.value(node))
 
 
 def unpack(

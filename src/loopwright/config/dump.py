@@ -81,6 +81,7 @@ class _Python:
         self.strict = strict
         self.imports: dict[tuple[str, str], str] = {}
         self.taken: set[str] = set()
+        self.functions: set[str] = set()
 
     def document(self, values: Mapping[Any, Any]) -> str:
         """All assignments, under the imports that they need."""
@@ -89,6 +90,9 @@ class _Python:
         for key, value in values.items():
             self._check_top(key)
             body.append(f"{key} = {self.text(value, 0, len(str(key)) + 3)}\n")
+        clash = self.functions & values.keys()
+        if clash and self.strict:
+            raise ConfigError(f"{min(clash)!r} is a key, and its values need the function")
         lines = [_import_line(*names, alias) for names, alias in sorted(self.imports.items())]
         return "".join([*lines, "\n"] if lines else []) + "".join(body)
 
@@ -108,12 +112,12 @@ class _Python:
 
     def _broken(self, value: Any, indent: int) -> tuple[str, str, list[str]]:
         if isinstance(value, dict):
-            if _is_call(value):
+            if self.is_call(value):
                 parts = [f"{k}={self.text(v, indent, len(k) + 2)}" for k, v in value.items()]
                 return "dict(", ")", parts
-            keys = [(self.leaf(key), child) for key, child in value.items()]
+            keys = [(self.key(key), child) for key, child in value.items()]
             return "{", "}", [f"{k}: {self.text(v, indent, len(k) + 3)}" for k, v in keys]
-        opening, closing, _ = _brackets(value)
+        opening, closing, _ = self.brackets(value)
         return opening, closing, [self.text(child, indent, 1) for child in _ordered(value)]
 
     def line(self, value: Any, room: int) -> str | None:
@@ -121,14 +125,14 @@ class _Python:
         if not isinstance(value, dict | list | tuple | set | frozenset):
             return self.leaf(value)  # cannot be broken, however long
         if not value:
-            return _EMPTY[_kind(value)]
+            return self.empty(value)
         if isinstance(value, dict):
-            call = _is_call(value)
+            call = self.is_call(value)
             opening, closing = ("dict(", ")") if call else ("{", "}")
-            heads = [f"{key}=" if call else f"{self.leaf(key)}: " for key in value]
+            heads = [f"{key}=" if call else f"{self.key(key)}: " for key in value]
             children: Iterable[Any] = value.values()
         else:
-            opening, closing, comma = _brackets(value)
+            opening, closing, comma = self.brackets(value)
             closing = comma + closing
             heads, children = [""] * len(value), _ordered(value)
         room -= len(opening) + len(closing)
@@ -141,6 +145,30 @@ class _Python:
             parts.append(head + part)
         return opening + ", ".join(parts) + closing
 
+    def key(self, value: Any) -> str:
+        return self.leaf(value) if not isinstance(value, tuple) else str(self.line(value, 1 << 30))
+
+    def is_call(self, value: Mapping[Any, Any]) -> bool:
+        """Whether a dict is written ``dict(key=…)``."""
+        return "dict" not in self.taken and all(
+            type(key) is str and key.isidentifier() and not keyword.iskeyword(key) for key in value
+        )
+
+    def brackets(self, value: Any) -> tuple[str, str, str]:
+        """Opening, closing, and the comma that a tuple of one needs on its line."""
+        if isinstance(value, tuple):
+            return "(", ")", "," if len(value) == 1 else ""
+        if isinstance(value, frozenset):
+            self.functions.add("frozenset")
+            return "frozenset({", "})", ""
+        return ("{", "}", "") if isinstance(value, set) else ("[", "]", "")
+
+    def empty(self, value: Any) -> str:
+        text = next(text for kind, text in _EMPTY.items() if isinstance(value, kind))
+        if text[0].isalpha():
+            self.functions.add(text[:-2])
+        return text if text != "dict()" or self.is_call(value) else "{}"
+
     def leaf(self, value: Any) -> str:
         """One value that has no parts."""
         kind = type(value)
@@ -149,12 +177,19 @@ class _Python:
         if value is None or kind in (bool, int, bytes, complex) or value is Ellipsis:
             return "..." if value is Ellipsis else repr(value)
         if isinstance(value, float):
-            return _float(value)
+            return self._float(value)
         if kind in (range, slice):
+            self.functions.add(kind.__name__)
             return repr(value)
         if isinstance(value, int | str):
             return self.leaf(int(value) if isinstance(value, int) else str(value))
         return self._named(value)
+
+    def _float(self, value: float) -> str:
+        if math.isfinite(value):
+            return float.__repr__(value)
+        self.functions.add("float")
+        return f"float({float.__repr__(value)!r})"
 
     def _named(self, value: Any) -> str:
         try:
@@ -166,6 +201,7 @@ class _Python:
                 raise ConfigError(f"a config file cannot hold {value!r:.80} ({type(value)})")
             return _quoted(f"<{type(value).__name__}>")
         if name.module == "builtins" and name.name in FUNCTIONS:
+            self.functions.add(name.name)
             return name.name
         return self._imported(name)
 
@@ -190,17 +226,6 @@ def _import_line(module: str, name: str, alias: str) -> str:
     return f"from {module} import {name}{renamed}\n" if module else f"import {name}{renamed}\n"
 
 
-def _is_call(value: Mapping[Any, Any]) -> bool:
-    """Whether a dict can be written ``dict(key=…)``."""
-    return all(
-        type(key) is str and key.isidentifier() and not keyword.iskeyword(key) for key in value
-    )
-
-
-def _kind(value: Any) -> Any:
-    return next(kind for kind in (dict, list, tuple, set, frozenset) if isinstance(value, kind))
-
-
 _EMPTY: dict[Any, str] = {
     dict: "dict()",
     list: "[]",
@@ -210,24 +235,9 @@ _EMPTY: dict[Any, str] = {
 }
 
 
-def _brackets(value: Any) -> tuple[str, str, str]:
-    """Opening, closing, and the comma that a tuple of one needs on its line."""
-    if isinstance(value, tuple):
-        return "(", ")", "," if len(value) == 1 else ""
-    if isinstance(value, frozenset):
-        return "frozenset({", "})", ""
-    return ("{", "}", "") if isinstance(value, set) else ("[", "]", "")
-
-
 def _ordered(value: Any) -> list[Any]:
     """Elements in order; those of a set by their repr, so that a dump is always the same."""
     return sorted(value, key=repr) if isinstance(value, set | frozenset) else list(value)
-
-
-def _float(value: float) -> str:
-    if math.isfinite(value):
-        return float.__repr__(value)
-    return f"float({float.__repr__(value)!r})"
 
 
 def _quoted(text: str) -> str:

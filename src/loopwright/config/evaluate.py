@@ -104,7 +104,7 @@ class Evaluator:
         result: list[Any] = []
         for node in nodes:
             if node.__class__ is ast.Starred:
-                more = comprehend.iterate(self, node.value)  # type: ignore[attr-defined]
+                more = functions.listed(self.fuel, self.value(node.value))  # type: ignore[attr-defined]
                 self.fuel.sized(len(result) + len(more))
                 result.extend(more)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import math
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loopwright.config.errors import ConfigError
@@ -25,10 +25,16 @@ REFUSED = names(
 )
 
 
-def listed(fuel: Fuel, value: Any) -> list[Any]:
-    """The elements of an iterable as a list."""
+def iterable(value: Any) -> Iterable[Any]:
+    """``value``, which must be one that can be gone through."""
     if not isinstance(value, _SIZED):
         raise ConfigError(f"cannot loop over {type(value).__name__}")
+    return value
+
+
+def listed(fuel: Fuel, value: Any) -> list[Any]:
+    """The elements of an iterable as a list."""
+    iterable(value)
     fuel.sized(len(value))
     return list(value)
 

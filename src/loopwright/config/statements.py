@@ -15,7 +15,14 @@ from loopwright.config.limits import Fuel
 from loopwright.config.node import ConfigDict
 from loopwright.config.provenance import Origin
 
-_FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError)
+_FAULTS = (
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+)
 
 
 class Interpreter(Evaluator):
