@@ -24,11 +24,11 @@ from loopwright.build.parts import (
 from loopwright.build.spec import KEYS, RunSpec
 from loopwright.config import Config
 from loopwright.core import HookTable, Progress, Requests, get_priority
+from loopwright.hooks.bind import binder, own_bind
 from loopwright.optim import build_param_scheduler
 from loopwright.registry import RUNNERS, init_default_scope
 from loopwright.registry.whereabouts import building
 from loopwright.runner import recording, saving
-from loopwright.runner.bind import binder
 from loopwright.runner.lifecycle import alive
 
 
@@ -246,7 +246,8 @@ class Runner:
     def register_hook(self, hook: Any, priority: Any = None, where: str = "custom_hooks") -> None:
         """Add a hook (config or object); ``priority`` wins over the one it has."""
         built, number = build_hook(hook, where)
-        self.hook_table.add(built, number if priority is None else get_priority(priority))
+        number = number if priority is None else get_priority(priority)
+        self.hook_table.add(built, number, own_bind(built, self))
 
     def call_hook(self, fn_name: str, **facts: Any) -> None:
         """Call a hook point, one of the standard ones or any other that hooks have a method for."""

@@ -1,4 +1,4 @@
-"""Where MMEngine's dialect of hooks ends: which methods of a hook a runner calls."""
+"""Where a dialect of hooks ends: which methods of a hook a run calls, and with what."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def binder(runner: Any) -> Callable[[Any, str], Callable[..., Any] | None]:
         return partial(method, runner)
 
     return bind
+
+
+def own_bind(hook: Any, face: Any) -> Callable[[Any, str], Callable[..., Any] | None] | None:
+    """The ``bind`` of a hook that speaks another dialect: what its ``attach(face)`` gives.
+
+    None for a hook that has no ``attach``: it is bound as every hook of the face.
+    """
+    attach = getattr(hook, "attach", None)
+    return attach(face) if callable(attach) else None
 
 
 def _said(hook: Any, name: str | None) -> bool:
