@@ -1,4 +1,5 @@
 """A dumped config reads back as the same value, in the same order, with the same types."""
+# ruff: noqa: C408
 
 import collections
 import json
@@ -101,5 +102,5 @@ def test_dump_to_a_file_writes_it_whole(tmp_path):
 
 
 def test_an_unknown_suffix_is_an_error():
-    with pytest.raises(ConfigError, match="not '.xml'"):
+    with pytest.raises(ConfigError, match=r"not '\.xml'"):
         dump({}, ".xml")

@@ -1,4 +1,5 @@
 """The laws of inheritance: ``merge(base, over)``."""
+# ruff: noqa: C408
 
 import copy
 

@@ -1,6 +1,8 @@
 """Overrides: what they parse to, what they change, and what they say when they cannot."""
+# ruff: noqa: C408
 
 import argparse
+import contextlib
 
 import pytest
 from config_strategies import option_paths, option_values
@@ -33,10 +35,8 @@ def test_a_deletion_parses_as_it_prints(path):
 
 @given(st.text(max_size=20))
 def test_any_text_is_an_override_or_a_clear_error(text):
-    try:
-        parse_override(text)
-    except ConfigError as error:
-        assert str(error)
+    with contextlib.suppress(ConfigError):
+        assert isinstance(parse_override(text), Override)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_values(text, value):
 
 @pytest.mark.parametrize("text", ["[1", "(1,2", "{a:}", "'x", "[1 2", "{[1]: 2}"])
 def test_a_broken_value_is_an_error(text):
-    with pytest.raises(ConfigError, match="wanted|is no|value"):
-        print(parse_override(f"a={text}"))
+    with pytest.raises(ConfigError, match="wanted"):
+        parse_override(f"a={text}")
 
 
 def config():

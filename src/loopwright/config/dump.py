@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -97,8 +98,7 @@ class _Python:
         return "".join([*lines, "\n"] if lines else []) + "".join(body)
 
     def _check_top(self, key: Any) -> None:
-        plain = isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
-        if self.strict and (not plain or key.startswith("__") or key in _RESERVED):
+        if self.strict and (not _is_name(key) or key.startswith("__") or key in _RESERVED):
             raise ConfigError(f"{key!r} cannot be a name in a .py config; dump as .yaml or .json")
 
     def text(self, value: Any, indent: int, used: int) -> str:
@@ -150,9 +150,7 @@ class _Python:
 
     def is_call(self, value: Mapping[Any, Any]) -> bool:
         """Whether a dict is written ``dict(key=…)``."""
-        return "dict" not in self.taken and all(
-            type(key) is str and key.isidentifier() and not keyword.iskeyword(key) for key in value
-        )
+        return "dict" not in self.taken and all(map(_is_name, value))
 
     def brackets(self, value: Any) -> tuple[str, str, str]:
         """Opening, closing, and the comma that a tuple of one needs on its line."""
@@ -219,6 +217,13 @@ class _Python:
             self.taken.add(alias)
             self.imports[head] = alias
         return self.imports[head] + (f".{rest}" if rest else "")
+
+
+def _is_name(key: Any) -> bool:
+    """Whether Python reads a key back as it is; it folds letters like ``ª`` into others."""
+    if type(key) is not str or not key.isidentifier() or keyword.iskeyword(key):
+        return False
+    return key.isascii() or unicodedata.normalize("NFKC", key) == key
 
 
 def _import_line(module: str, name: str, alias: str) -> str:
