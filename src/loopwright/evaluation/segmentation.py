@@ -102,13 +102,13 @@ def table(names: Sequence[str], columns: dict[str, Tensor]) -> str:
     """Rows by class, right-aligned.
 
     >>> print(table(["cat", "dog"], {"IoU": torch.tensor([50.0, 100.0])}))
-    class     IoU
-    cat     50.00
-    dog    100.00
+    class       IoU
+    cat       50.00
+    dog      100.00
     """
     width = max(len("class"), *map(len, names))
-    lines = [f"{'class':<{width}}" + "".join(f"{title:>8}" for title in columns)]
+    lines = [f"{'class':<{width}}" + "".join(f"{title:>10}" for title in columns)]
     for index, name in enumerate(names):
-        cells = "".join(f"{float(values[index]):>8.2f}" for values in columns.values())
+        cells = "".join(f"{float(values[index]):>10.2f}" for values in columns.values())
         lines.append(f"{name:<{width}}{cells}")
     return "\n".join(lines)

@@ -25,7 +25,12 @@ class DVCLiveWriter(Tracker):
     ) -> None:
         super().__init__()
         optional("dvclive", "dvclive")
-        self.options = {"dir": str(save_dir), "save_dvc_exp": False, **(init_kwargs or {})}
+        self.options = {
+            "dir": str(save_dir),
+            "save_dvc_exp": False,
+            "dvcyaml": None,
+            **(init_kwargs or {}),
+        }
 
     def open(self) -> Any:
         """A `dvclive.Live`."""

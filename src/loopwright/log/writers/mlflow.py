@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +43,8 @@ class MLflowWriter(Tracker):
 
     def open(self) -> Any:
         """A client with a run of our own."""
+        if str(self.tracking_uri).startswith("file:"):
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 refuses otherwise
         client = optional("mlflow", "loopwright[mlflow]").MlflowClient(self.tracking_uri)
         if self.run_id is None:
             found = client.get_experiment_by_name(self.name)
