@@ -23,15 +23,18 @@ def loader_of(dataset, **workers):
 @linux
 @pytest.mark.filterwarnings("ignore:loader worker")
 def test_a_worker_killed_twenty_times_changes_no_bit(drawing, sampled):
-    data = drawing(60)
+    data = drawing(200)
     expected = sampled(loader_of(data, count=0))
     loader = loader_of(data, count=2, persistent=True)
-    got = []
+    got, killed = [], 0
     for place, batch in enumerate(loader):
-        if place < 20:
-            os.kill(loader._pool.workers[place % 2].process.pid, signal.SIGKILL)
+        worker = loader._pool.workers[place % 2].process
+        if killed < 20 and worker.is_alive():
+            os.kill(worker.pid, signal.SIGKILL)
+            killed += 1
         got += sampled([batch])
     loader.close()
+    assert killed == 20
     assert got == expected
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from loopwright.data.randomness import H, seed_sample
-from loopwright.data.wire import bundle
+from loopwright.data.wire import send
 
 if TYPE_CHECKING:
     from loopwright.data.workers import WorkerSettings
@@ -64,19 +64,18 @@ def _next(pipe: Connection, parent: int) -> Any:
 
 def _answer(pipe: Connection, ticket: int, task: Any, fetch: Any, failure: Any) -> bool:
     """Send the batch or what went wrong; False when nobody listens any more."""
-    answer: Any = (ticket, None, (), failure)
     if failure is None:
         try:
-            batch, bad = fetch(task)
-            answer = (ticket, bundle(batch), bad, None)
+            send(pipe, ticket, *fetch(task))
+            return True
+        except (BrokenPipeError, ConnectionResetError):
+            return False
         except Exception as error:
-            answer = (ticket, None, (), _told(error))
+            failure = _told(error)
     try:
-        pipe.send(answer)
+        pipe.send((ticket, None, (), failure, ()))
     except OSError:
         return False
-    except Exception as error:
-        pipe.send((ticket, None, (), _told(error)))
     return True
 
 

@@ -23,7 +23,7 @@ import torch.multiprocessing
 
 from loopwright.data.faults import SampleError, WorkerError
 from loopwright.data.fetch import Fetched, Task
-from loopwright.data.wire import unbundle
+from loopwright.data.wire import receive
 from loopwright.data.work import work
 
 HANG = 300.0
@@ -112,7 +112,7 @@ class Worker:
         ready = wait([self.pipe, self.process.sentinel], patience)
         if self.pipe in ready:
             try:
-                return self.pipe.recv(), None
+                return receive(self.pipe), None
             except (EOFError, OSError):
                 return None, self._death()
         if ready:
@@ -189,7 +189,7 @@ class Pool:
         batch, bad, failure = self.workers[number].receive(ticket)
         if failure is not None:
             raise _raised(failure, number)
-        return Fetched(unbundle(batch), bad)
+        return Fetched(batch, bad)
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Fetched]:
         """The batches of the tasks, in their order."""
