@@ -277,6 +277,9 @@ class _EvalLoop(BaseLoop):
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = runner.evaluator_of(evaluator)
+        meta = getattr(getattr(self.dataloader, "dataset", None), "metainfo", None)
+        if meta is not None:
+            self.evaluator.dataset_meta = meta
         self.fp16 = fp16
         self.prefix = prefix
         self.core = EvalLoop(
