@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -18,53 +19,7 @@ def pinned(batch: Any) -> Any:
     >>> pinned({"x": [1, "a"]})
     {'x': [1, 'a']}
     """
-    if not torch.cuda.is_available():
-        return batch
-    return _pin(batch)
-
-
-def pinned_ahead(answers: Iterator[Fetched], depth: int = 2) -> Iterator[Fetched]:
-    """The answers with page-locked batches, copied by a thread a few batches ahead."""
-    if not torch.cuda.is_available():
-        yield from answers
-        return
-    ready: queue.Queue[Any] = queue.Queue(depth)
-    enough = threading.Event()
-    thread = threading.Thread(
-        target=_copy, args=(answers, ready, enough, torch.cuda.current_device()), daemon=True
-    )
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        enough.set()
-        thread.join()
-
-
-def _copy(
-    answers: Iterator[Fetched], ready: queue.Queue[Any], enough: threading.Event, device: int
-) -> None:
-    torch.cuda.set_device(device)
-
-    def put(item: Any) -> bool:
-        while not enough.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    try:
-        for batch, bad in answers:
-            if not put(Fetched(_pin(batch), bad)):
-                return
-        put(None)
-    except BaseException as error:
-        put(error)
+    return _pin(batch) if torch.cuda.is_available() else batch
 
 
 def _pin(value: Any) -> Any:
@@ -78,3 +33,63 @@ def _pin(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_pin, value))
     return value
+
+
+def pinned_ahead(answers: Iterator[Fetched]) -> Iterator[Fetched]:
+    """The answers with page-locked batches, copied by a thread a few batches ahead."""
+    if not torch.cuda.is_available():
+        return answers
+    device = torch.cuda.current_device()
+
+    def copied(answer: Fetched) -> Fetched:
+        torch.cuda.set_device(device)  # each thread has its own
+        return Fetched(_pin(answer.batch), answer.bad)
+
+    return ahead(answers, copied)
+
+
+def ahead(items: Iterator[Any], change: Callable[[Any], Any], depth: int = 2) -> Iterator[Any]:
+    """The items changed, by a thread that works up to ``depth`` of them ahead.
+
+    Errors come in their place; giving up the iteration ends the thread.
+
+    >>> list(ahead(iter([1, 2, 3]), lambda number: number * 10))
+    [10, 20, 30]
+    """
+    ready: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    enough = threading.Event()
+    thread = threading.Thread(target=_fill, args=(items, change, ready, enough), daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = ready.get()
+            if kind == "error":
+                raise item
+            if kind == "end":
+                return
+            yield item
+    finally:
+        enough.set()
+        thread.join()
+
+
+def _fill(
+    items: Iterator[Any],
+    change: Callable[[Any], Any],
+    ready: queue.Queue[tuple[str, Any]],
+    enough: threading.Event,
+) -> None:
+    def put(kind: str, item: Any) -> None:
+        while not enough.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put((kind, item), timeout=0.1)
+                return
+
+    try:
+        for item in items:
+            put("item", change(item))
+            if enough.is_set():
+                return
+        put("end", None)
+    except BaseException as error:
+        put("error", error)
