@@ -1,0 +1,111 @@
+"""What a logged scalar costs: puts, records, writers; and whether a long run pays more."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from loopwright.core import Progress
+from loopwright.log import CSVWriter, EventStorage, JSONLWriter, RecordSpec, WriterSet, make_record
+
+
+def fastest(act: Callable[[], Any], count: int, repeats: int = 7) -> float:
+    """Microseconds a call of the fastest of several stretches (CPU time)."""
+    spent = []
+    for _ in range(repeats):
+        began = time.process_time()
+        for _ in range(count):
+            act()
+        spent.append(time.process_time() - began)
+    return min(spent) / count * 1e6
+
+
+def put_cost(scalars: int) -> dict[str, float]:
+    """One `put_dict` beside the barest thing that keeps the values at all."""
+    losses = {f"loss_{i}": torch.tensor(float(i)) for i in range(scalars)}
+    storage, kept = EventStorage(max_pending=10**9), []
+
+    def put() -> None:
+        storage.put_dict(losses, "train/")
+
+    def append() -> None:
+        kept.append((0, dict(losses)))
+
+    result = {"put_dict_us": fastest(put, 3000), "bare_append_us": fastest(append, 3000)}
+    storage._pending.clear()
+    return result
+
+
+def record_cost(scalars: int, interval: int) -> dict[str, float]:
+    """Everything a record costs: reading, folding, summarising, writing; and that by value."""
+    losses = {f"loss_{i}": torch.tensor(float(i)) for i in range(scalars)}
+    storage, progress, spec = EventStorage(), Progress(), RecordSpec(window=10, offset=1)
+    with tempfile.TemporaryDirectory() as folder:
+        writers = WriterSet([JSONLWriter(folder), CSVWriter(folder)])
+        made = written = 0.0
+        rounds = 60
+        for _ in range(rounds):
+            for _ in range(interval):
+                storage.iter = progress.iter = storage.iter + 1
+                storage.put_dict(losses, "train/")
+            began = time.process_time()
+            record = make_record(storage, progress, spec)
+            middle = time.process_time()
+            writers.write(record)
+            made += middle - began
+            written += time.process_time() - middle
+    return {
+        "record_us": made / rounds * 1e6,
+        "write_us": written / rounds * 1e6,
+        "us_per_value": made / rounds / scalars / interval * 1e6,
+    }
+
+
+def long_run(iterations: int) -> dict[str, float]:
+    """Cost of an iteration early and late in a run that nobody reads, and the growth of memory."""
+    import psutil
+
+    losses = {f"loss_{i}": torch.tensor(float(i)) for i in range(4)}
+    storage, process = EventStorage(), psutil.Process()
+
+    def stretch(count: int) -> float:
+        began = time.process_time()
+        for _ in range(count):
+            storage.iter += 1
+            storage.put_dict(losses, "train/")
+        return (time.process_time() - began) / count * 1e6
+
+    stretch(50_000)
+    early, before = stretch(50_000), process.memory_info().rss
+    stretch(iterations - 150_000)
+    late, after = stretch(50_000), process.memory_info().rss
+    return {
+        "early_us": early,
+        "late_us": late,
+        "late_over_early": late / early,
+        "rss_growth_kib": (after - before) / 1024,
+        "state_bytes": float(len(json.dumps(storage.state_dict()))),
+    }
+
+
+def main() -> None:
+    """Print every figure as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--iterations", type=int, default=1_000_000, help="of the long run")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    figures: dict[str, Any] = {f"put_{n}": put_cost(n) for n in (2, 5, 20)}
+    figures["record_20_scalars_every_50"] = record_cost(20, 50)
+    figures["record_4_scalars_every_10"] = record_cost(4, 10)
+    figures["long_run"] = long_run(options.iterations)
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
