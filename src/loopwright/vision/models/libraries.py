@@ -100,7 +100,7 @@ class TimmClassifier(BaseModel):
         logits = self.model(as_batch(inputs))
         if mode == "tensor":
             return logits
-        labels = None if data_samples is None else column(data_samples, LABEL_KEYS)
+        labels: Any = None if data_samples is None else column(data_samples, LABEL_KEYS)
         if mode == "predict":
             return classes(logits, labels)
         return {"loss": (self.loss or functional.cross_entropy)(logits, labels)}
@@ -183,10 +183,10 @@ class TorchvisionSegmentor(BaseModel):
         outs = self.model(as_batch(inputs))
         if mode == "tensor":
             return outs["out"]
-        truth = None if data_samples is None else column(data_samples, MASK_KEYS).long()
+        truth: Any = None if data_samples is None else column(data_samples, MASK_KEYS).long()
         if mode == "predict":
             return masks(outs["out"], truth)
-        how = {"ignore_index": self.ignore_index}
+        how: Any = {"ignore_index": self.ignore_index}
         losses = {"loss_ce": functional.cross_entropy(outs["out"], truth, **how)}
         if "aux" in outs:
             aux = functional.cross_entropy(outs["aux"], truth, **how)
@@ -227,7 +227,7 @@ class SMPSegmentor(BaseModel):
         logits = self.model(as_batch(inputs))
         if mode == "tensor":
             return logits
-        truth = None if data_samples is None else column(data_samples, MASK_KEYS).long()
+        truth: Any = None if data_samples is None else column(data_samples, MASK_KEYS).long()
         if mode == "predict":
             return masks(logits, truth)
         if self.loss is not None:
@@ -276,14 +276,14 @@ class TransformersModel(BaseModel):
         if mode == "tensor":
             return logits
         dense = logits.ndim == 4
-        truth = None
+        truth: Any = None
         if data_samples is not None:
             truth = column(data_samples, MASK_KEYS if dense else LABEL_KEYS).long()
         if dense:
             logits = resized(logits, images.shape[-2:])
         if mode == "predict":
             return masks(logits, truth) if dense else classes(logits, truth)
-        how = {"ignore_index": self.ignore_index} if dense else {}
+        how: Any = {"ignore_index": self.ignore_index} if dense else {}
         return {"loss": functional.cross_entropy(logits, truth, **how)}
 
 

@@ -211,7 +211,8 @@ class EncoderDecoder(BaseModel):
         losses = _prefixed("decode", self.decode_head.losses(logits, masks))
         for number, head in enumerate(self.auxiliary_head or ()):
             name = "aux" if len(self.auxiliary_head or ()) == 1 else f"aux_{number}"
-            losses |= _prefixed(name, head.losses(head(feats), masks))
+            part: Any = head
+            losses |= _prefixed(name, part.losses(part(feats), masks))
         return losses
 
     def _predicted(self, logits: Tensor, masks: Tensor | None) -> list[dict[str, Any]]:
