@@ -144,9 +144,11 @@ class AmpOptimWrapper(OptimWrapper):
         Nothing is waited for, so a skip is counted when the update after it begins.
         """
         found = super().metrics()
-        if self.loss_scaler is not None and self.loss_scaler._scale is not None:
+        if self.loss_scaler is None:
+            return found
+        found["skipped_steps"] = float(self._skipped_steps)
+        if self.loss_scaler._scale is not None:
             found["loss_scale"] = self.loss_scaler._scale.clone()
-            found["skipped_steps"] = float(self._skipped_steps)
         return found
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:

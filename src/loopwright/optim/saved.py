@@ -7,6 +7,9 @@ from typing import Any
 
 State = dict[str, Any]
 
+KERNELS = ("fused", "foreach", "capturable", "differentiable")
+"""How a step is computed: chosen for the device at hand, never taken from a saved state."""
+
 
 def by_name(state: State) -> State:
     """An optimizer's state dict with names in place of numbers, where every group has names."""
@@ -27,7 +30,8 @@ def for_layout(saved: State, own: State, order: list[str] | None) -> State:
     """
     if not _named(saved):
         if _lengths(saved) == _lengths(own):
-            return saved
+            pairs = zip(saved["param_groups"], own["param_groups"], strict=True)
+            return saved | {"param_groups": [theirs | _kernel(ours) for theirs, ours in pairs]}
         saved = _with_names(saved, order)
     groups = own["param_groups"]
     if not all("param_names" in group for group in groups):
@@ -53,7 +57,11 @@ def _group_like(own: dict[str, Any], owner: dict[str, dict[str, Any]]) -> dict[s
             f"different lr; taking {options['lr']}",
             stacklevel=2,
         )
-    return own | options
+    return own | options | _kernel(own)
+
+
+def _kernel(group: dict[str, Any]) -> dict[str, Any]:
+    return {key: group[key] for key in KERNELS if key in group}
 
 
 def _named(state: State) -> bool:
