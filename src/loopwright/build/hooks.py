@@ -22,7 +22,9 @@ DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
 KNOWN = (*DEFAULT_HOOKS, "visualization", "early_stopping", "ema")
 
 
-def hook_configs(default: dict[str, Any] | None, custom: list[Any] | None) -> list[tuple[str, Any]]:
+def hook_configs(
+    default: dict[str, Any] | None, custom: list[Any] | None, *, strict: bool = True
+) -> list[tuple[str, Any]]:
     """Every hook to add as (where it was said, config or object), in order of registration.
 
     ``default`` replaces defaults by name; None there removes one.
@@ -30,7 +32,7 @@ def hook_configs(default: dict[str, Any] | None, custom: list[Any] | None) -> li
     chosen: dict[str, Any] = {**DEFAULT_HOOKS}
     for name, cfg in (default or {}).items():
         chosen[name] = cfg
-        if name not in KNOWN:
+        if strict and name not in KNOWN:
             _refuse_misspelt(name, default or {})
     said = [(f"default_hooks.{name}", cfg) for name, cfg in chosen.items() if cfg is not None]
     return said + [(f"custom_hooks.{i}", cfg) for i, cfg in enumerate(custom or ())]

@@ -84,7 +84,7 @@ class RunSpec:
 
     def checked(self, cfg: Any = None) -> RunSpec:
         """This spec, after checking the rules that span keys."""
-        for key, kind in _TYPES.items():
+        for key, kind in TYPES.items():
             _check_type(cfg, key, getattr(self, key), kind)
         _check_group(self, "train", ("train_dataloader", "train_cfg", "optim_wrapper"))
         _check_group(self, "validation", ("val_dataloader", "val_cfg", "val_evaluator"))
@@ -97,7 +97,7 @@ class RunSpec:
 
 
 _NEVER_NONE = {"work_dir", "launcher", "env_cfg", "log_level", "randomness", "faults", "on_resume"}
-_TYPES: dict[str, tuple[type, ...]] = {
+TYPES: dict[str, tuple[type, ...]] = {
     "work_dir": (str,),
     "load_from": (str,),
     "resume": (bool, str),
@@ -115,17 +115,17 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 KEYS = tuple(f.name for f in fields(RunSpec))
 # Variables that configs keep at top level beside the keys; never taken for misspelt ones.
-_VARIABLES = {"vis_backends", "optimizer", "runner_type", "resume_from_checkpoint", "tta_model"}
+VARIABLES = {"vis_backends", "optimizer", "runner_type", "resume_from_checkpoint", "tta_model"}
 
 
 def check_keys(cfg: dict[str, Any]) -> None:
     """Raise ConfigError for a top-level name that is a former key or almost a key."""
     for key in cfg:
-        if key in KEYS or key in _VARIABLES:
+        if key in KEYS or key in VARIABLES:
             continue
         if key in RENAMED and isinstance(cfg[key], dict | int | str):
             raise ConfigError(f"{_at(cfg, key)}{key!r} is no key here; write {RENAMED[key]}")
-        near = get_close_matches(key, KEYS, n=1, cutoff=0.86)
+        near = get_close_matches(key, KEYS, n=1, cutoff=0.84)
         if near and near[0] not in cfg and isinstance(cfg[key], dict | list | tuple):
             raise ConfigError(f"{_at(cfg, key)}unknown key {key!r}; did you mean {near[0]!r}?")
 

@@ -68,10 +68,26 @@ def read(
     return cfg
 
 
-def start(cfg: Config, config: str) -> Any:
-    """The runner of a config, after importing the user's modules (and torch, only now)."""
+def import_users(cfg: Config, config: str) -> None:
+    """Import what ``custom_imports`` names; ``import mmengine`` in it is answered by us if absent."""
     if cfg.get("custom_imports") and importlib.util.find_spec("mmengine") is None:
         importlib.import_module("loopwright.compat").install("mmengine")
+    importlib.import_module("loopwright.build.imports").import_custom(cfg, config)
+
+
+def start(cfg: Config, config: str) -> Any:
+    """The runner of a config (torch is imported only now), after the checks that a plan makes.
+
+    Raises ConfigError with every mistake found.
+    """
+    import_users(cfg, config)
+    findings = importlib.import_module("loopwright.plan").check(cfg)
+    for finding in findings:
+        if finding.level == "warning":
+            click.echo(str(finding), err=True)
+    errors = [str(finding) for finding in findings if finding.level == "error"]
+    if errors:
+        raise ConfigError("\n".join(errors).removeprefix("error: "))
     return importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
-
-from torch import Tensor, bfloat16
+from typing import TYPE_CHECKING, Any
 
 from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 POLICIES = ("stop", "skip", "ignore")
 
@@ -65,8 +66,11 @@ class FiniteLossHook(Hook):
     def check(self, loss: Tensor) -> bool:
         """Whether to learn from this loss (a scalar in CPU memory)."""
         value = loss.detach()
-        # A view of the memory, not a read through torch: nothing waits and nothing is dispatched.
-        number = (value.float() if value.dtype is bfloat16 else value).numpy().item()
+        try:
+            # A view of the memory, not a read through torch: nothing waits, nothing is dispatched.
+            number = value.numpy().item()
+        except TypeError:  # bfloat16, which numpy does not know
+            number = value.float().numpy().item()
         if math.isfinite(number):
             self._in_a_row = 0
             return True
@@ -92,7 +96,7 @@ class FiniteLossHook(Hook):
 
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
+    if hasattr(value, "is_floating_point"):
         yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():

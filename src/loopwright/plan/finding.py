@@ -1,0 +1,80 @@
+"""One thing that is wrong, or probably wrong, with a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from loopwright.config.provenance import origin_of
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``path`` in the config, ``origin`` (file:line) where known, and what was got and wanted.
+
+    >>> print(Finding("error", "train_cfg.max_epoch", "run.py:3", "unknown key"))
+    error: train_cfg.max_epoch (run.py:3): unknown key
+    """
+
+    level: Level
+    path: str
+    origin: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path} ({self.origin})" if self.origin else self.path
+        return (
+            f"{self.level}: {place}: {self.message}" if place else f"{self.level}: {self.message}"
+        )
+
+    def to_dict(self) -> dict[str, str]:
+        return {
+            "level": self.level,
+            "path": self.path,
+            "origin": self.origin,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of a config that knows its path and where its keys were written."""
+
+    value: Any
+    path: str
+    inherited: str = ""
+
+    def child(self, key: Any) -> Node:
+        """The part under a key or an index."""
+        value = self.value[key]
+        path = f"{self.path}.{key}" if self.path else str(key)
+        return Node(value, path, self.origin(key) or self.inherited)
+
+    def origin(self, key: Any = None) -> str:
+        """Where a key was written, or the part itself; '' where that is not known."""
+        if isinstance(self.value, dict) and key is not None:
+            found = origin_of(self.value, key)
+            if found is not None:
+                return str(found)
+        return self.inherited
+
+    def error(self, message: str, key: Any = None) -> Finding:
+        return self._finding("error", message, key)
+
+    def warning(self, message: str, key: Any = None) -> Finding:
+        return self._finding("warning", message, key)
+
+    def _finding(self, level: Level, message: str, key: Any) -> Finding:
+        path = self.path if key is None else f"{self.path}.{key}" if self.path else str(key)
+        return Finding(level, path, self.origin(key), message)
+
+    def children(self) -> Iterable[Node]:
+        """The parts below, of a dict or a list."""
+        if isinstance(self.value, dict):
+            return [self.child(key) for key in self.value]
+        if isinstance(self.value, list | tuple):
+            return [self.child(index) for index in range(len(self.value))]
+        return []

@@ -1,0 +1,294 @@
+"""The sections that say how to train: loops, loaders, optimizer, schedules, evaluators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from loopwright.optim.checks import schedule_findings
+from loopwright.optim.kinds import NAMES as SCHEDULES
+from loopwright.optim.specs import kind_of
+from loopwright.plan.facts import Facts
+from loopwright.plan.finding import Finding, Node
+from loopwright.plan.structure import Lookup, check_typed, unknown_keys
+from loopwright.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    TRANSFORMS,
+)
+
+LOOPS = {
+    "EpochBasedTrainLoop": ("max_epochs", "val_begin", "val_interval", "dynamic_intervals"),
+    "IterBasedTrainLoop": ("max_iters", "val_begin", "val_interval", "dynamic_intervals"),
+    "ValLoop": ("fp16", "prefix"),
+    "TestLoop": ("fp16", "prefix"),
+}
+LOADER = (
+    "dataset",
+    "sampler",
+    "batch_sampler",
+    "batch_size",
+    "num_workers",
+    "persistent_workers",
+    "collate_fn",
+    "drop_last",
+    "pin_memory",
+    "prefetch_factor",
+    "num_batch_per_epoch",
+    "worker_init_fn",
+    "timeout",
+    "multiprocessing_context",
+    "disable_subprocess_warning",
+    "shuffle",
+    "on_bad_sample",
+    "max_bad_samples",
+    "bad_samples_file",
+    "max_worker_restarts",
+    "pin_memory_device",
+    "in_order",
+    "generator",
+)
+PARAMWISE = (
+    "custom_keys",
+    "bias_lr_mult",
+    "bias_decay_mult",
+    "norm_decay_mult",
+    "flat_decay_mult",
+    "dwconv_decay_mult",
+    "dcn_offset_lr_mult",
+    "bypass_duplicate",
+)
+_WHOLE = ("max_epochs", "max_iters", "val_begin", "val_interval")
+
+
+def check_loops(root: Node) -> Iterator[Finding]:
+    """``train_cfg``, ``val_cfg`` and ``test_cfg``: kind, keys and numbers."""
+    for key in ("train_cfg", "val_cfg", "test_cfg"):
+        if isinstance(root.value.get(key), dict):
+            yield from _check_loop(root.child(key), training=key == "train_cfg")
+
+
+def _check_loop(node: Node, *, training: bool) -> Iterator[Finding]:
+    value = node.value
+    if training and "type" in value and "by_epoch" in value:
+        yield node.error("give either type or by_epoch, got both", "by_epoch")
+    if training and "type" not in value and "by_epoch" not in value:
+        yield node.error("needs type='EpochBasedTrainLoop' (or 'IterBasedTrainLoop') or by_epoch")
+        return
+    name = kind_of(value) if "type" in value else ""
+    if training and not name:
+        name = "EpochBasedTrainLoop" if value.get("by_epoch") else "IterBasedTrainLoop"
+    if name not in LOOPS:
+        near = get_close_matches(name, LOOPS, n=1)
+        if near:
+            yield node.error(f"{name!r} is not a known loop; did you mean {near[0]!r}?", "type")
+        return
+    known = ("type", "by_epoch", "_scope_", *LOOPS[name])
+    yield from unknown_keys(node, known)
+    yield from _whole_numbers(node)
+    needed = {"EpochBasedTrainLoop": "max_epochs", "IterBasedTrainLoop": "max_iters"}.get(name)
+    if needed is not None and needed not in value:
+        yield node.error(f"{name} needs {needed!r}", "type")
+
+
+def _whole_numbers(node: Node) -> Iterator[Finding]:
+    for key in _WHOLE:
+        number = node.value.get(key)
+        if key not in node.value:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            yield node.error(f"must be a whole number of at least 1, got {number!r}", key)
+
+
+def check_loaders(root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """Keys, numbers, sampler, data set and pipeline of each loader."""
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if isinstance(root.value.get(key), dict):
+            yield from _check_loader(root.child(key), lookup)
+
+
+def _check_loader(node: Node, lookup: Lookup) -> Iterator[Finding]:
+    value = node.value
+    yield from unknown_keys(node, LOADER)
+    for key, least in (("batch_size", 1), ("num_workers", 0)):
+        number = value.get(key, least)
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            yield node.error(f"must be a whole number of at least {least}, got {number!r}", key)
+    if value.get("persistent_workers") and value.get("num_workers", 0) == 0:
+        yield node.warning("has no effect with num_workers=0", "persistent_workers")
+    if "dataset" not in value:
+        yield node.error("needs a dataset")
+    elif isinstance(value["dataset"], dict):
+        yield from _check_dataset(node.child("dataset"), lookup)
+    if isinstance(value.get("sampler"), dict):
+        yield from check_typed(
+            node.child("sampler"), DATA_SAMPLERS, lookup, given=("dataset", "seed", "rank", "world")
+        )
+
+
+def _check_dataset(node: Node, lookup: Lookup) -> Iterator[Finding]:
+    yield from check_typed(node, DATASETS, lookup)
+    value = node.value
+    if isinstance(value.get("pipeline"), list | tuple):
+        for child in node.child("pipeline").children():
+            yield from check_typed(child, TRANSFORMS, lookup)
+    if isinstance(value.get("dataset"), dict):
+        yield from _check_dataset(node.child("dataset"), lookup)
+    if isinstance(value.get("datasets"), list | tuple):
+        for child in node.child("datasets").children():
+            yield from _check_dataset(child, lookup)
+
+
+def check_model(root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """The model's own name and arguments; those of its parts where it is a chain."""
+    model = root.value.get("model")
+    if isinstance(model, dict):
+        yield from check_typed(root.child("model"), MODELS, lookup, given=("data_preprocessor",))
+    elif isinstance(model, list):
+        for child in root.child("model").children():
+            yield from check_typed(child, MODELS, lookup)
+    if isinstance(root.value.get("loss"), dict):
+        yield from check_typed(root.child("loss"), MODELS, lookup)
+
+
+def check_optimization(root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """The optim wrapper's keys, the optimizer's arguments and the rules' names."""
+    if not isinstance(root.value.get("optim_wrapper"), dict):
+        return
+    node = root.child("optim_wrapper")
+    value = node.value
+    if isinstance(value.get("optimizer"), dict):
+        optimizer = node.child("optimizer")
+        yield from check_typed(optimizer, OPTIMIZERS, lookup, given=("params",))
+        yield from _numbers(optimizer, ("lr", "weight_decay", "momentum", "eps"))
+    elif "constructor" not in value and "optimizer" not in value and _looks_single(value):
+        near = get_close_matches("optimizer", [str(k) for k in value], n=1)
+        hint = f"; is {near[0]!r} meant?" if near else ""
+        yield node.error(f"needs an optimizer{hint}")
+    counts = value.get("accumulative_counts", 1)
+    if isinstance(counts, bool) or not isinstance(counts, int) or counts < 1:
+        yield node.error(
+            f"must be a whole number of at least 1, got {counts!r}", "accumulative_counts"
+        )
+    constructor = str(value.get("constructor", "DefaultOptimWrapperConstructor"))
+    if isinstance(value.get("paramwise_cfg"), dict) and constructor.endswith(
+        "DefaultOptimWrapperConstructor"
+    ):
+        yield from unknown_keys(node.child("paramwise_cfg"), PARAMWISE)
+    if isinstance(value.get("clip_grad"), dict):
+        yield from _check_clip(node.child("clip_grad"))
+    yield from unknown_keys(node, _WRAPPER, cutoff=0.75)
+
+
+_WRAPPER = (
+    "type",
+    "optimizer",
+    "constructor",
+    "paramwise_cfg",
+    "accumulative_counts",
+    "clip_grad",
+    "loss_scale",
+    "dtype",
+    "use_fsdp",
+    "max_skipped_steps",
+    "_scope_",
+)
+_CLIP = (
+    "type",
+    "max_norm",
+    "norm_type",
+    "error_if_nonfinite",
+    "foreach",
+    "clip_value",
+    "clip_factor",
+    "eps",
+)
+
+
+def _looks_single(value: dict[str, Any]) -> bool:
+    return "type" in value or not all(isinstance(v, dict) for v in value.values())
+
+
+def _check_clip(node: Node) -> Iterator[Finding]:
+    yield from unknown_keys(node, _CLIP)
+    yield from _numbers(node, ("max_norm", "clip_value"))
+
+
+def _numbers(node: Node, keys: tuple[str, ...]) -> Iterator[Finding]:
+    for key in keys:
+        number = node.value.get(key, 0)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            yield node.error(f"must be a number, got {number!r}", key)
+        elif number < 0:
+            yield node.error(f"must not be negative, got {number!r}", key)
+
+
+def check_schedules(root: Node, facts: Facts | None) -> Iterator[Finding]:
+    """Each schedule's name and options, and whether it fits the length of the run."""
+    cfg = root.value.get("param_scheduler")
+    if not isinstance(cfg, dict | list | tuple):
+        return
+    node = root.child("param_scheduler")
+    single = isinstance(cfg, dict) and "type" in cfg
+    for entry in [node] if single else node.children():
+        if isinstance(entry.value, dict) and "type" in entry.value:
+            yield from _check_schedule(entry, facts)
+        elif isinstance(entry.value, dict) and not isinstance(cfg, dict):
+            yield entry.error("needs a 'type': which schedule?")
+
+
+def _check_schedule(node: Node, facts: Facts | None) -> Iterator[Finding]:
+    kind = kind_of(node.value)
+    dotted = str(getattr(node.value["type"], "dotted", node.value["type"]))
+    if kind not in SCHEDULES and not dotted.startswith("torch.") and kind not in _TORCH:
+        near = get_close_matches(kind, [*SCHEDULES, *_TORCH], n=1)
+        if near:
+            yield node.error(f"{kind!r} is not a known schedule; did you mean {near[0]!r}?", "type")
+        return
+    if facts is None:
+        return
+    for message in schedule_findings(
+        node.value,
+        max_iters=facts.max_iters,
+        max_epochs=facts.max_epochs,
+        epoch_length=facts.epoch_length,
+        accumulation=facts.accumulation,
+    ):
+        yield _schedule_finding(node, message)
+
+
+_TORCH = (
+    "CyclicLR",
+    "ReduceLROnPlateau",
+    "CosineAnnealingWarmRestarts",
+    "LambdaLR",
+    "MultiplicativeLR",
+    "SequentialLR",
+    "ChainedScheduler",
+)
+
+
+_REFUSALS = ("takes no", "no option", "must be", "unexpected", "needs")
+
+
+def _schedule_finding(node: Node, message: str) -> Finding:
+    """An option that building would refuse is an error; what does not fit the run, a warning."""
+    text = message.partition(": ")[2] or message
+    key = next((k for k in node.value if k != "type" and str(k) in message), "type")
+    refused = any(word in message for word in _REFUSALS)
+    return node.error(text, key) if refused else node.warning(text, key)
+
+
+def check_evaluators(root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """Names and arguments of metrics, and monitors that none of them produces."""
+    for key in ("val_evaluator", "test_evaluator"):
+        value = root.value.get(key)
+        if isinstance(value, dict):
+            yield from check_typed(root.child(key), METRICS, lookup)
+        elif isinstance(value, list | tuple):
+            for child in root.child(key).children():
+                yield from check_typed(child, METRICS, lookup)

@@ -1,0 +1,181 @@
+"""Every mistake in a config's structure: keys, names, arguments, types, files. Builds nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from loopwright.build.hooks import KNOWN
+from loopwright.build.spec import KEYS, RENAMED, TYPES, VARIABLES
+from loopwright.core import get_priority
+from loopwright.plan.finding import Finding, Node
+from loopwright.plan.signature import misfits
+from loopwright.registry import HOOKS, RefusedNameError, Registry, UnknownNameError
+
+Lookup = Callable[[Registry, Any], Any]
+SECTIONS = {
+    "env_cfg": ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit", "num_threads", "device"),
+    "randomness": ("seed", "diff_rank_seed", "deterministic"),
+    "auto_scale_lr": ("enable", "base_batch_size"),
+    "custom_imports": ("imports", "allow_failed_imports"),
+}
+GROUPS = {
+    "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
+    "validation": ("val_dataloader", "val_cfg", "val_evaluator"),
+    "test": ("test_dataloader", "test_cfg", "test_evaluator"),
+}
+
+
+def check_keys(root: Node) -> Iterator[Finding]:
+    """Misspelt and former keys, wrong types of whole sections, half-given groups."""
+    for key, value in root.value.items():
+        if key in KEYS or key in VARIABLES:
+            continue
+        if key in RENAMED and isinstance(value, dict | int | str):
+            yield root.error(f"is no key here; write {RENAMED[key]}", key)
+            continue
+        near = get_close_matches(key, KEYS, n=1, cutoff=0.84)
+        if near and near[0] not in root.value and isinstance(value, dict | list | tuple):
+            yield root.error(f"unknown key; did you mean {near[0]!r}?", key)
+    for key, kinds in TYPES.items():
+        value = root.value.get(key)
+        if value is not None and not isinstance(value, kinds):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            yield root.error(f"must be a {wanted}, got {value!r}", key)
+    yield from _sections(root)
+    yield from _groups(root)
+
+
+def _sections(root: Node) -> Iterator[Finding]:
+    for name, allowed in SECTIONS.items():
+        if isinstance(root.value.get(name), dict):
+            yield from unknown_keys(root.child(name), allowed)
+
+
+def unknown_keys(node: Node, allowed: tuple[str, ...], cutoff: float = 0.0) -> Iterator[Finding]:
+    """Keys that nothing acts on; with a ``cutoff`` only those that are nearly a known one."""
+    for key in node.value:
+        if key in allowed:
+            continue
+        near = get_close_matches(str(key), allowed, n=1, cutoff=max(cutoff, 0.5))
+        if cutoff and not near:
+            continue
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}"
+        yield node.error(f"unknown key{hint}", key)
+
+
+def _groups(root: Node) -> Iterator[Finding]:
+    """Half-given groups; a config without a model is a fragment, of which nothing is asked."""
+    if root.value.get("model") is None:
+        return
+    for what, keys in GROUPS.items():
+        given = [key for key in keys if root.value.get(key) is not None]
+        if given and len(given) < len(keys):
+            lacking = ", ".join(key for key in keys if key not in given)
+            yield root.error(f"{what} also needs {lacking}", given[0])
+    if root.value.get("param_scheduler") is not None and root.value.get("optim_wrapper") is None:
+        yield root.error("there is no optim_wrapper whose values it could move", "param_scheduler")
+
+
+def check_hooks(root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """Names, arguments and priorities of hooks."""
+    default = root.value.get("default_hooks")
+    if isinstance(default, dict):
+        node = root.child("default_hooks")
+        yield from unknown_keys(node, KNOWN, cutoff=0.75)
+        for child in node.children():
+            yield from _check_hook(child, lookup)
+    if isinstance(root.value.get("custom_hooks"), list | tuple):
+        for child in root.child("custom_hooks").children():
+            yield from _check_hook(child, lookup)
+
+
+def _check_hook(node: Node, lookup: Lookup) -> Iterator[Finding]:
+    if not isinstance(node.value, dict):
+        return
+    if "priority" in node.value:
+        try:
+            get_priority(node.value["priority"])
+        except (ValueError, TypeError) as error:
+            yield node.error(str(error), "priority")
+    rest = {k: v for k, v in node.value.items() if k != "priority"}
+    yield from check_typed(node, HOOKS, lookup, only=tuple(rest))
+
+
+def check_typed(
+    node: Node,
+    registry: Registry,
+    lookup: Lookup,
+    *,
+    given: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    default: str | None = None,
+) -> Iterator[Finding]:
+    """A dict with ``type``: is the name known, do the arguments fit."""
+    if not isinstance(node.value, dict):
+        return
+    kind = node.value.get("type", default)
+    if kind is None:
+        yield node.error(f"needs a 'type': which {registry.name}?")
+        return
+    try:
+        target = lookup(registry, kind)
+    except (UnknownNameError, RefusedNameError) as error:
+        yield node.error(str(error), "type")
+        return
+    if target is None:
+        return
+    seen = node if only is None else Node(_only(node.value, only), node.path, node.inherited)
+    yield from misfits(seen, target, given)
+
+
+def _only(value: Any, keys: tuple[str, ...]) -> Any:
+    """A copy of a config dict without some keys that still knows where the others were written."""
+    copied = value.copy()
+    for key in list(copied):
+        if key not in keys:
+            del copied[key]
+    return copied
+
+
+def check_files(root: Node) -> Iterator[Finding]:
+    """Files and folders that the config names and that are not there."""
+    for key in ("load_from",):
+        value = root.value.get(key)
+        if isinstance(value, str) and _lacks(value):
+            yield root.error(f"{value} does not exist{_nearest_file(value)}", key)
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = root.value.get(key)
+        if isinstance(loader, dict) and isinstance(loader.get("dataset"), dict):
+            yield from _dataset_files(root.child(key).child("dataset"))
+
+
+def _dataset_files(node: Node) -> Iterator[Finding]:
+    value = node.value
+    base = value.get("data_root") or ""
+    if isinstance(base, str) and base and _lacks(base):
+        yield node.error(f"{base} does not exist{_nearest_file(base)}", "data_root")
+        return
+    for key in ("ann_file", "img_dir", "ann_dir"):
+        name = value.get(key)
+        if isinstance(name, str) and name:
+            path = os.path.join(base, name) if isinstance(base, str) else name
+            if _lacks(path):
+                yield node.error(f"{path} does not exist{_nearest_file(path)}", key)
+    if isinstance(value.get("dataset"), dict):
+        yield from _dataset_files(node.child("dataset"))
+
+
+def _lacks(path: str) -> bool:
+    return "://" not in path and not os.path.exists(os.path.expanduser(path))
+
+
+def _nearest_file(path: str) -> str:
+    folder, name = os.path.split(path.rstrip("/"))
+    try:
+        near = get_close_matches(name, os.listdir(folder or "."), n=1)
+    except OSError:
+        return ""
+    return f"; did you mean {os.path.join(folder, near[0])!r}?" if near else ""

@@ -1,0 +1,170 @@
+"""Sixty mistakes put into a valid config: each is found, at its line, with the right word."""
+
+from pathlib import Path
+
+import pytest
+
+from loopwright.config import Config
+from loopwright.plan import make_plan
+
+WHOLE = (Path(__file__).parent / "whole.txt").read_text()
+
+# what stands there, what is written instead, the right word (None: there is none to suggest)
+TYPOS = [
+    ("param_scheduler = [", "param_schedulers = [", "param_scheduler"),
+    ("train_dataloader = dict(", "train_dataloder = dict(", "train_dataloader"),
+    ("optim_wrapper = dict(", "optim_wraper = dict(", "optim_wrapper"),
+    ("default_hooks = dict(", "default_hook = dict(", "default_hooks"),
+    ("custom_hooks = [", "custom_hook = [", "custom_hooks"),
+    ("val_evaluator = dict(", "val_evaluater = dict(", "val_evaluator"),
+    ("env_cfg = dict(", "env_cgf = dict(", "env_cfg"),
+    ("randomness = dict(", "randomnes = dict(", "randomness"),
+    ("train_cfg = dict(", "train_cgf = dict(", "train_cfg"),
+    ("val_cfg = dict(", "val_cgf = dict(", "val_cfg"),
+    ("auto_scale_lr = dict(", "autoscale_lr = dict(", "auto_scale_lr"),
+    ("'ToyResNet'", "'ToyResnet'", "ToyResNet"),
+    ("'ToyClasses'", "'ToyClases'", "ToyClasses"),
+    ("'DefaultSampler', shuffle=True", "'DefaultSampeler', shuffle=True", "DefaultSampler"),
+    ("'Accuracy'", "'Acuracy'", "Accuracy"),
+    ("'SGD'", "'SDG'", "SGD"),
+    ("'LinearLR'", "'LinaerLR'", "LinearLR"),
+    ("'MultiStepLR'", "'MultistepLR'", "MultiStepLR"),
+    ("'EpochBasedTrainLoop'", "'EpochBasedTrainingLoop'", "EpochBasedTrainLoop"),
+    ("'ValLoop'", "'ValLop'", "ValLoop"),
+    ("'IterTimerHook'", "'IterTimeHook'", "IterTimerHook"),
+    ("'LoggerHook'", "'LogerHook'", "LoggerHook"),
+    ("'CheckpointHook'", "'CheckpiontHook'", "CheckpointHook"),
+    ("'SegVisualizationHook'", "'SegVisualisationHook'", "SegVisualizationHook"),
+    ("'CurvesHook'", "'CurveHook'", "CurvesHook"),
+    ("batch_size=4,\n    num_workers", "batchsize=4,\n    num_workers", "batch_size"),
+    ("num_workers=0", "num_worker=0", "num_workers"),
+    ("persistent_workers=False", "persistent_worker=False", "persistent_workers"),
+    ("collate_fn=dict", "colate_fn=dict", "collate_fn"),
+    ("shuffle=True", "shufle=True", "shuffle"),
+    ("length=12", "lenght=12", "length"),
+    ("momentum=0.9", "momentun=0.9", "momentum"),
+    ("weight_decay=0.0001", "weightdecay=0.0001", "weight_decay"),
+    ("accumulative_counts=1", "accumulative_count=1", "accumulative_counts"),
+    ("paramwise_cfg=dict", "paramwise_cgf=dict", "paramwise_cfg"),
+    ("norm_decay_mult=0.0", "norm_decay_mul=0.0", "norm_decay_mult"),
+    ("clip_grad=dict", "clip_grads=dict", "clip_grad"),
+    ("max_norm=1.0", "max_nrom=1.0", "max_norm"),
+    ("start_factor=0.001", "start_facter=0.001", "start_factor"),
+    ("milestones=[8, 11]", "milestone=[8, 11]", "milestones"),
+    ("max_epochs=max_epochs", "max_epoch=max_epochs", "max_epochs"),
+    ("val_interval=2", "val_intervall=2", "val_interval"),
+    ("val_begin=1", "val_begn=1", "val_begin"),
+    ("logger=dict", "loger=dict", "logger"),
+    ("interval=2)", "intervl=2)", "interval"),
+    ("save_best=", "savebest=", "save_best"),
+    ("max_keep_ckpts=3", "max_keep_ckpt=3", "max_keep_ckpts"),
+    ("priority='LOWEST'", "priority='LOWESTT'", "LOWEST"),
+    ("cudnn_benchmark=False", "cudnn_benchmrk=False", "cudnn_benchmark"),
+    ("seed=0", "sede=0", "seed"),
+    ("base_batch_size=4", "base_batchsize=4", "base_batch_size"),
+    ("'accuracy/top1'", "'accuracy/top-1'", "accuracy/top1"),
+]
+WRONG = [
+    ("lr=0.01", "lr='1e-2'", "must be"),
+    ("max_epochs=max_epochs", "max_epochs='12'", "whole number"),
+    ("batch_size=4,\n    num", "batch_size='4',\n    num", "whole number"),
+    ("weight_decay=0.0001", "weight_decay=-0.1", "must not be negative"),
+    ("env_cfg = dict(cudnn_benchmark=False)", "env_cfg = 3", "must be a dict"),
+    ("interval=2)", "interval='2')", "whole number"),
+    ("topk=(1, 5)", "topk='1'", "must be"),
+    ("draw=False", "draw='no'", "True or False"),
+    ("accumulative_counts=1", "accumulative_counts=0", "at least 1"),
+    ("val_interval=2", "val_interval=0", "at least 1"),
+    ("seed=0", "seed=0), load_from='nowhere.pth', x=dict(y=0", None),
+]
+UNREACHABLE = [
+    ("milestones=[8, 11]", "milestones=[8, 16]", "milestone 16"),
+    ("end=12)", "end=24)", "ends at epoch 24"),
+    ("val_interval=2", "val_interval=20", "run ends at epoch 12"),
+    ("interval=1, save_best", "interval=50, save_best", "run ends at epoch 12"),
+    ("persistent_workers=False", "persistent_workers=True", "no effect with num_workers=0"),
+    ("base_batch_size=4", "base_batch_size=16", "auto_scale_lr is off"),
+    ("'head': dict", "'haed': dict", "haed"),
+    ("val_begin=1", "val_begin=30", "run ends at epoch 12"),
+]
+
+
+def plan_of(text, tmp_path):
+    file = tmp_path / "spoiled.py"
+    file.write_text(text)
+    return make_plan(Config.fromfile(str(file)), imported=True)
+
+
+def spoiled(old, new):
+    assert WHOLE.count(old) >= 1, old
+    text = WHOLE.replace(old, new, 1)
+    line = WHOLE[: WHOLE.index(old)].count("\n") + 1
+    return text, line
+
+
+def test_the_config_is_valid_before_it_is_spoiled(tmp_path):
+    plan = plan_of(WHOLE, tmp_path)
+    assert [str(f) for f in plan.findings] == []
+    assert plan.exit_code == 0
+    assert plan.notes == ()
+
+
+@pytest.mark.parametrize(("old", "new", "right"), TYPOS, ids=[new for _, new, _ in TYPOS])
+def test_a_typo_is_an_error_at_its_line_that_says_the_right_word(old, new, right, tmp_path):
+    text, line = spoiled(old, new)
+    errors = [f for f in plan_of(text, tmp_path).errors if right in f.message]
+    assert errors, "the right word is suggested"
+    offsets = range(old.count("\n") + 1)
+    assert any(f"spoiled.py:{line + o}" in f.origin for f in errors for o in offsets)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"), WRONG[:-1], ids=[new for _, new, _ in WRONG[:-1]]
+)
+def test_a_wrong_value_is_an_error_at_its_line(old, new, message, tmp_path):
+    text, line = spoiled(old, new)
+    errors = [f for f in plan_of(text, tmp_path).errors if message in f.message]
+    assert errors
+    assert any(f"spoiled.py:{line}" in f.origin for f in errors)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), UNREACHABLE, ids=[n for _, n, _ in UNREACHABLE])
+def test_what_does_not_fit_is_a_warning(old, new, message, tmp_path):
+    text, _ = spoiled(old, new)
+    plan = plan_of(text, tmp_path)
+    assert any(message in f.message for f in plan.warnings), [str(f) for f in plan.findings]
+    assert plan.exit_code == 1
+
+
+def test_a_missing_file_says_the_nearest_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.pth").touch()
+    plan = plan_of(WHOLE + "load_from = 'weight.pth'\n", tmp_path)
+    assert any(
+        "weight.pth does not exist; did you mean 'weights.pth'" in f.message for f in plan.errors
+    )
+
+
+def test_several_mistakes_are_told_at_once(tmp_path):
+    text = WHOLE
+    for old, new in (
+        ("momentum=0.9", "momentun=0.9"),
+        ("val_begin=1", "val_begn=1"),
+        ("seed=0", "sede=0"),
+    ):
+        text = text.replace(old, new, 1)
+    told = " ".join(str(f) for f in plan_of(text, tmp_path).errors)
+    assert all(word in told for word in ("'momentum'", "'val_begin'", "'seed'"))
+
+
+def test_a_mistake_in_a_base_is_told_with_the_file_it_is_in(tmp_path):
+    (tmp_path / "base.py").write_text(WHOLE.replace("momentum=0.9", "momentun=0.9"))
+    child = tmp_path / "child.py"
+    child.write_text("_base_ = './base.py'\nmax_epochs = 3\n")
+    plan = make_plan(Config.fromfile(str(child)), imported=True)
+    assert any("base.py:18" in f.origin and "'momentum'" in f.message for f in plan.errors)
+
+
+def test_a_former_key_says_what_to_write_now(tmp_path):
+    plan = plan_of(WHOLE + "lr_config = dict(policy='step')\n", tmp_path)
+    assert any("write param_scheduler" in f.message for f in plan.errors)
