@@ -1,0 +1,2 @@
+model = dict(neck=1)
+zz = dict(a=dict(b=1))

@@ -1,0 +1,1 @@
+frombase=dict(type='FB', x=dict(type='F2'))

@@ -1,0 +1,2 @@
+_base_ = ['mmdet::x/a.py']
+model = dict(backbone=dict(depth=3))
