@@ -117,6 +117,7 @@ class LogRecord:
         return [list(group.values()) for _, group in sorted(groups.items())]
 
 
+@lru_cache(maxsize=4096)
 def is_timing(name: str) -> bool:
     """Whether a scalar tells wall-clock time or memory: such go into the timing file.
 
