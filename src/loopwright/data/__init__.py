@@ -2,7 +2,7 @@
 
 from loopwright.data import folder, transforms
 from loopwright.data.batches import AspectRatioBatchSampler
-from loopwright.data.build import build_dataloader
+from loopwright.data.build import build_dataloader, worker_init_fn
 from loopwright.data.collate import default_collate, pseudo_collate
 from loopwright.data.compose import Compose
 from loopwright.data.dataset import BaseDataset, force_full_init
@@ -40,6 +40,7 @@ __all__ = [
     "folder",
     "force_full_init",
     "transforms",
+    "worker_init_fn",
     "BadSample",
     "BadSamples",
     "DataError",

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+# kept: json.dumps makes a new encoder a call where the arguments are not its defaults
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_read = json.JSONDecoder().decode
 _TAG = "!"
 _TAGGED = b"\x01"
 
@@ -28,19 +31,19 @@ def encode(value: Any) -> bytes:
     {'size': (3, 4), 1: [None, True]}
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        if json.loads(text) == value and f'"{_TAG}"' not in text:
+        text = _write(value)
+        if _read(text) == value and f'"{_TAG}"' not in text:
             return text.encode()
     except (TypeError, ValueError, RuntimeError):
         pass  # an array, a tuple, a key that is no text: said with tags
-    return _TAGGED + json.dumps(_tagged(value), ensure_ascii=False, separators=(",", ":")).encode()
+    return _TAGGED + _write(_tagged(value)).encode()
 
 
 def decode(data: bytes) -> Any:
     """What ``encode`` was given."""
     if data[:1] == _TAGGED:
-        return _untagged(json.loads(data[1:]))
-    return json.loads(data)
+        return _untagged(_read(data[1:].decode()))
+    return _read(data.decode())
 
 
 def _tagged(value: Any) -> Any:

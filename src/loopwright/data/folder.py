@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,9 @@ class ImageFolder(BaseDataset):
         if missing:
             raise DataError(f"{self.folder} has no folder for {', '.join(missing)}")
         return [
-            {"img_path": str(path), "gt_label": label}
+            {"img_path": path, "gt_label": label}
             for label, name in enumerate(classes)
-            for path in sorted((self.folder / name).rglob("*"))
-            if path.suffix.lower() in self.extensions
+            for path in sorted(_files(str(self.folder / name), self.extensions))
         ]
 
     def _listed(self) -> list[Info]:
@@ -73,3 +72,10 @@ class ImageFolder(BaseDataset):
     def get_cat_ids(self, idx: int) -> list[int]:
         """The class of one sample, as a list."""
         return [int(self.get_data_info(idx)["gt_label"])]
+
+
+def _files(folder: str, extensions: tuple[str, ...]) -> Iterator[str]:
+    for place, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            if name.lower().endswith(extensions):
+                yield os.path.join(place, name)
