@@ -8,6 +8,7 @@ from typing import Any
 
 from loopwright.files import RunLock
 from loopwright.runner import saving
+from loopwright.runner.recording import current
 from loopwright.runner.signals import PREEMPTED, listening
 
 
@@ -20,7 +21,7 @@ def alive(runner: Any) -> Iterator[None]:
     written and SystemExit(75) or KeyboardInterrupt is raised. Raises Locked when another run uses
     the folder.
     """
-    with RunLock(runner.work_dir), listening(runner.requests):
+    with RunLock(runner.work_dir), listening(runner.requests), current(runner):
         try:
             yield
         except BaseException as error:

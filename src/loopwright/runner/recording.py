@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -25,13 +27,22 @@ from loopwright.registry import LOG_PROCESSORS, VISUALIZERS
 def build_logger(runner: Any) -> MMLogger:
     """A logger to the console and to ``<work_dir>/<timestamp>/<timestamp>.log``."""
     file = os.path.join(runner.log_dir, f"{runner.timestamp}.log")
-    logger = MMLogger(
+    return MMLogger(
         runner.experiment_name,
         log_file=file,
         log_level=runner.spec.log_level,
         distributed=runner.distributed,
     )
-    return logger.as_current() if hasattr(logger, "as_current") else logger
+
+
+@contextmanager
+def current(runner: Any) -> Iterator[None]:
+    """Inside, ``get_current_instance`` of hub, logger and visualizer answers this run's own."""
+    with ExitStack() as stack:
+        for part in (runner.message_hub, runner.logger, runner.visualizer):
+            if hasattr(part, "current"):
+                stack.enter_context(part.current())
+        yield
 
 
 def build_storage(runner: Any) -> tuple[EventStorage, MessageHub]:
