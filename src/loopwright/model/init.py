@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from loopwright.registry import WEIGHT_INITIALIZERS
@@ -101,7 +102,20 @@ class TruncNormalInit(BaseInit):
         self.mean, self.std, self.a, self.b = mean, std, a, b
 
     def fill(self, weight: Tensor) -> None:
-        nn.init.trunc_normal_(weight, self.mean, self.std, self.a, self.b)
+        trunc_normal_(weight, self.mean, self.std, self.a, self.b)
+
+
+@torch.no_grad()
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """Fill from N(mean, std) cut to [a, b] by inverting its distribution function.
+
+    torch's own draws other numbers for one seed from version to version; this one does not.
+    """
+    lower, upper = (math.erf((edge - mean) / std / math.sqrt(2)) for edge in (a, b))
+    tensor.uniform_(lower, upper).erfinv_()
+    return tensor.mul_(std * math.sqrt(2)).add_(mean).clamp_(min=a, max=b)
 
 
 @WEIGHT_INITIALIZERS.register_module(name="Uniform")
