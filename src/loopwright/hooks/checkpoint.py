@@ -121,7 +121,8 @@ class CheckpointHook(Hook):
         name = self.filename_tmpl.format(done)
         self._last_saved = done
         self.keep_ckpt_ids = [kept for kept in self.keep_ckpt_ids if kept != name] + [name]
-        cut = len(self.keep_ckpt_ids) - self.max_keep_ckpts if self.max_keep_ckpts > 0 else 0
+        extra = len(self.keep_ckpt_ids) - self.max_keep_ckpts
+        cut = max(extra, 0) if self.max_keep_ckpts > 0 else 0
         old, self.keep_ckpt_ids = self.keep_ckpt_ids[:cut], self.keep_ckpt_ids[cut:]
         saved = runner.save_checkpoint(
             name,
