@@ -78,7 +78,7 @@ class _Plain:
     def _odict(self, tree: dict[str, Any]) -> Any:
         inner = self.value(tree["v"])
         if "$" in inner:
-            return {"$": "json", "v": tree}
+            return {"$": "odict", "v": inner}
         made = OrderedDict(inner)
         if "metadata" in tree:
             made._metadata = self.value(tree["metadata"])  # type: ignore[attr-defined]
@@ -140,5 +140,6 @@ def _odict_back(value: OrderedDict[Any, Any]) -> OrderedDict[Any, Any]:
 _BACK: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ndarray": lambda value: make_array(value["dtype"], value["shape"], value["v"]),
     "dict": lambda value: {from_plain(key): from_plain(item) for key, item in value["v"]},
+    "odict": lambda value: OrderedDict(from_plain(value["v"])),
     "json": lambda value: decode_all(value["v"], read_small_leaf),
 }
