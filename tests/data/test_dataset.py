@@ -130,6 +130,16 @@ def test_an_annotation_file_of_another_layout_is_refused(tmp_path, content, erro
         BaseDataset("a.json", data_root=str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "needs an ann_file"), ("a.pkl", "convert them to JSON"), ("a.txt", "a.txt is no JSON")],
+)
+def test_what_is_no_json_is_not_read(tmp_path, name, said):
+    (tmp_path / "a.txt").write_text("<html>")
+    with pytest.raises(DataError, match=said):
+        BaseDataset(name, data_root=str(tmp_path))
+
+
 def test_concatenation_finds_samples_and_compares_metainfo(six, tmp_path):
     one, two = BaseDataset(**six), BaseDataset(**six, indices=[5], metainfo={"task": "y"})
     with pytest.raises(DataError, match="dataset 1 differs from the first in task"):

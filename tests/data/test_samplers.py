@@ -87,3 +87,10 @@ def test_a_sampler_s_epoch_changes_a_shuffled_order_only(shuffle):
     first = list(sampler)
     sampler.set_epoch(1)
     assert (list(sampler) != first) is shuffle
+
+
+def test_a_sampler_of_one_process_needs_no_rank():
+    for kind in (DefaultSampler, InfiniteSampler):
+        sampler = kind(range(5), seed=1)
+        assert (sampler.rank, sampler.world_size) == (0, 1)
+        assert sorted(islice(sampler, 5)) == list(range(5))

@@ -108,8 +108,7 @@ class BaseDataset(Dataset[Any]):
 
     def load_data_list(self) -> list[Info]:
         """The entries of the annotation file, parsed. Raises DataError for another layout."""
-        with open(self.ann_file, encoding="utf-8-sig") as file:
-            content = json.load(file)
+        content = _annotations(self.ann_file, type(self).__name__)
         missing = {"metainfo", "data_list"} - set(content if isinstance(content, dict) else ())
         if missing:
             raise DataError(
@@ -232,6 +231,18 @@ def _metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None) -> I
         is_file = isinstance(value, str) and os.path.isfile(value)
         merged[key] = _lines(value) if is_file else copy.deepcopy(value)
     return merged
+
+
+def _annotations(path: str, name: str) -> Any:
+    if not path:
+        raise DataError(f"{name} needs an ann_file, or a load_data_list of its own")
+    if path.endswith((".pkl", ".pickle")):
+        raise DataError(f"{path}: pickled annotations could run code; convert them to JSON")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}") from error
 
 
 def _lines(path: str) -> list[str]:
