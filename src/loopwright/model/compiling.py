@@ -146,15 +146,24 @@ def _in_place(
     module: nn.Module, name: str, backend: CountingBackend, options: dict[str, Any]
 ) -> None:
     """What `Module.compile` does, also for classes of torch itself, which it passes over."""
-    forward = module._call_impl
+    how = {key: options[key] for key in ("dynamic", "fullgraph") if key in options}
+    target = module._call_impl
+    if type(module).__module__.partition(".")[0] == "torch":
+        target = _outside(target, name)
+    module._compiled_call_impl = torch.compile(target, backend=backend, **how)
+
+
+def _outside(forward: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The same function from a file of ours: torch does not start a graph in one of its own.
+
+    Graphs are kept by code object, so each module gets one of its own.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return forward(*args, **kwargs)
 
-    # torch keeps compiled graphs by code object: each module gets one of its own.
     call.__code__ = call.__code__.replace(co_name=f"compiled_{name.replace('.', '_')}")
-    how = {key: options[key] for key in ("dynamic", "fullgraph") if key in options}
-    module._compiled_call_impl = torch.compile(call, backend=backend, **how)
+    return call
 
 
 class CountingBackend:
