@@ -108,6 +108,9 @@ def expressions(inner):
             joined("list(reversed({}))", items),
             joined("sorted({})", items),
             joined("list({}.keys())", table),
+            joined("list(map(str, {}))", items),
+            joined("list(filter(None, {}))", items),
+            joined("sorted({}, key=str, reverse=True)", items),
         ),
         "dict": st.one_of(
             joined("dict(a={}, b={})", whole, items),
@@ -117,6 +120,7 @@ def expressions(inner):
             joined("{{k: v for k, v in {}.items()}}", table),
             joined("{{x: {} for x in range({} % 3)}}", whole, whole),
             joined("dict([('p', {})])", whole),
+            joined("dict.fromkeys({}, 0)", items),
         ),
     }
 

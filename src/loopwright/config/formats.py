@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Callable
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
@@ -257,6 +256,8 @@ _TOML_LINE = re.compile(r"^[ \t]*(?:(\[\[?)([^\]]+)\]|([\w.\"'-]+)[ \t]*=)", re.
 
 
 def _toml(text: str, path: str, fuel: Fuel) -> Any:
+    import tomllib  # read only here: most runs never see a TOML file
+
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:

@@ -11,15 +11,17 @@ import posixpath
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
+from loopwright.config.fresh import Fresh
 from loopwright.config.limits import Fuel, names
-from loopwright.config.node import ConfigDict, duplicate
+from loopwright.config.node import ConfigDict, duplicate, make
 from loopwright.config.operators import Bounded, binary, formatted, power
 
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 REFUSED = names(
     """eval exec open getattr setattr delattr vars globals locals type compile input breakpoint
-    help object super memoryview classmethod staticmethod property map filter dir id iter next
+    help object super memoryview classmethod staticmethod property  dir id iter next
     callable hasattr exit quit isinstance issubclass __import__ __builtins__ __loader__
     __spec__"""
 )
@@ -63,13 +65,41 @@ def reading(function: Callable[..., Any]) -> Bounded:
     """A function of values whose cost is that of reading them."""
 
     def call(fuel: Fuel, *arguments: Any, **named: Any) -> Any:
-        if named.get("key") is not None:
-            raise ConfigError(f"{function.__name__} with a key function is not supported")
         for argument in (*arguments, *named.values()):
             pay(fuel, argument)
-        return function(*arguments, **named)
+        return function(*arguments, **with_key(fuel, named))
 
     return call
+
+
+def with_key(fuel: Fuel, named: dict[str, Any]) -> dict[str, Any]:
+    """Named arguments with ``key=len`` made something that can be called."""
+    if named.get("key") is None:
+        return named
+    return {**named, "key": callback(fuel, named["key"])}
+
+
+def callback(fuel: Fuel, value: Any) -> Callable[..., Any]:
+    """The listed function that a name stands for; nothing else can be handed over to be called."""
+    name = value.name if isinstance(value, Deferred) and value.module == "builtins" else ""
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise ConfigError(f"only a listed function can be called back, not {value!r:.40}")
+
+    def call(*arguments: Any) -> Any:
+        fuel.spend(1)
+        return function(fuel, *arguments)
+
+    return call
+
+
+def _map(fuel: Fuel, function: Any, *sources: Any) -> list[Any]:
+    return list(map(callback(fuel, function), *[listed(fuel, source) for source in sources]))
+
+
+def _filter(fuel: Fuel, function: Any, source: Any) -> list[Any]:
+    test = None if function is None else callback(fuel, function)
+    return list(filter(test, listed(fuel, source)))
 
 
 def _listing(function: Callable[..., Any]) -> Bounded:
@@ -121,15 +151,17 @@ FUNCTIONS: dict[str, Bounded] = {
     "bool": reading(bool),
     "bytes": lambda fuel, *value: b"" if not value else bytes(listed(fuel, *value)),
     "complex": reading(complex),
-    "dict": _config_dict,
+    "dict": lambda fuel, *value, **named: make(_config_dict(fuel, *value, **named), {}, Fresh),
     "divmod": reading(divmod),
     "enumerate": _listing(enumerate),
+    "filter": _filter,
     "float": reading(float),
     "format": lambda fuel, value, spec="": formatted(fuel, value, spec, -1),
     "frozenset": reading(frozenset),
     "int": _integer,
     "len": lambda fuel, value: len(value),
     "list": lambda fuel, *value: listed(fuel, *value) if value else [],
+    "map": _map,
     "max": reading(max),
     "min": reading(min),
     "pow": power,
@@ -149,6 +181,9 @@ FUNCTIONS: dict[str, Bounded] = {
 _PATHS = ("basename", "dirname", "join", "normpath", "split", "splitext")
 _MATHS = names("ceil floor sqrt log log2 log10 exp sin cos tan prod fabs trunc gcd isclose")
 PURE: dict[str, Bounded] = {
+    "builtins.dict.fromkeys": lambda fuel, keys, value=None: make(
+        dict.fromkeys(listed(fuel, keys), value), {}, Fresh
+    ),
     "copy.copy": _shallow,
     "copy.deepcopy": _duplicate,
     "mmengine.ConfigDict": _config_dict,
@@ -162,4 +197,10 @@ CONSTANTS: dict[str, Any] = {
     "math.e": math.e,
     "math.inf": math.inf,
     "math.nan": math.nan,
+    "numpy.pi": math.pi,
+    "numpy.e": math.e,
+    "numpy.inf": math.inf,
+    "numpy.nan": math.nan,
+    "os.sep": "/",
+    "os.path.sep": "/",
 }

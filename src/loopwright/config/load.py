@@ -15,7 +15,7 @@ from loopwright.config.limits import Fuel
 from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, duplicate
 from loopwright.config.provenance import Origin, origin_of, shown
-from loopwright.config.source import read_text
+from loopwright.config.source import near_file, read_text
 
 BASE = python_form.BASE
 RESERVED = ("filename", "text", "pretty_text", "env_variables")
@@ -161,7 +161,7 @@ def _check_suffix(path: str, origin: Origin | None) -> None:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
         wanted = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        text = f"a config ends in {wanted}, not {suffix!r}: {shown(path)}"
+        text = f"a config ends in {wanted}, not {suffix!r}: {shown(path)}{near_file(path)}"
         raise ConfigError(text, origin)
 
 

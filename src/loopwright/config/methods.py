@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 from loopwright.config.errors import ConfigError
-from loopwright.config.functions import listed, pay
+from loopwright.config.functions import listed, pay, with_key
 from loopwright.config.limits import Fuel, names
 from loopwright.config.operators import Bounded, formatted
 
@@ -41,11 +41,9 @@ def lookup(owner: Any, name: str) -> Bounded | None:
 
 def _plain(name: str) -> Bounded:
     def call(fuel: Fuel, owner: Any, *arguments: Any, **named: Any) -> Any:
-        if named.get("key") is not None:
-            raise ConfigError(f"{name} with a key function is not supported")
         for value in (owner, *arguments) if name not in _CHEAP else arguments:
             pay(fuel, value)
-        return getattr(owner, name)(*arguments, **named)
+        return getattr(owner, name)(*arguments, **with_key(fuel, named))
 
     return call
 

@@ -35,9 +35,13 @@ def read_text(path: str, limits: Limits = LIMITS, origin: Origin | None = None) 
 
 
 def _not_found(path: str, fault: OSError) -> str:
+    return f"cannot read {shown(path)}: {fault.strerror}{near_file(path)}"
+
+
+def near_file(path: str) -> str:
+    """``"; did you mean 'x.py'?"`` for a file that is not there."""
     folder, name = os.path.split(path)
-    text = f"cannot read {shown(path)}: {fault.strerror}"
     if not os.path.isdir(folder):
-        return f"{text}; there is no folder {shown(folder)}"
-    close = get_close_matches(name, os.listdir(folder), n=1)
-    return f"{text}; did you mean {close[0]!r}?" if close else text
+        return f"; there is no folder {shown(folder)}"
+    close = [n for n in get_close_matches(name, os.listdir(folder), n=1) if n != name]
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from loopwright.config import calls, comprehend, functions, methods, operators
 from loopwright.config.deferred import Deferred
-from loopwright.config.errors import ConfigError
+from loopwright.config.errors import ConfigError, MissingKey
 from loopwright.config.evaluate import Evaluator
 from loopwright.config.fresh import Fresh, adopt
 from loopwright.config.limits import Fuel
@@ -50,8 +50,8 @@ class Interpreter(Evaluator):
                 raise
             raise ConfigError(fault.message, self._here()) from None
         except _FAULTS as fault:
-            text = str(fault) if isinstance(fault, KeyError) and fault.args else f"{fault}"
-            raise ConfigError(f"{type(fault).__name__}: {text}", self._here()) from fault
+            kind = "" if isinstance(fault, MissingKey) else f"{type(fault).__name__}: "
+            raise ConfigError(f"{kind}{fault}", self._here()) from fault
 
     def _here(self) -> Origin | None:
         return None if self.at is None else self.origin(self.at)

@@ -1,2 +1,2 @@
 x = [1]
-x.sort(key=str)
+x.sort(key=lambda v: v)

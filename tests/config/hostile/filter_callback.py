@@ -1,0 +1,1 @@
+x = list(filter(open, ["/etc/passwd"]))

@@ -1,0 +1,1 @@
+x = list(map(range, range(10**10)))
