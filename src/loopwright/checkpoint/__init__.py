@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from loopwright.checkpoint.loading import find_state_dict, load_any
-    from loopwright.checkpoint.retain import better, infer_rule, retain
+    from loopwright.checkpoint.retention import better, infer_rule, retain
     from loopwright.checkpoint.state import nonfinite, pack, unpack
     from loopwright.checkpoint.store import Entry, Loaded, Store
     from loopwright.checkpoint.weights import Report, load_weights
@@ -34,14 +34,14 @@ _WHERE = {
     "StateError": "errors",
     "Store": "store",
     "WeightsError": "errors",
-    "better": "retain",
+    "better": "retention",
     "find_state_dict": "loading",
-    "infer_rule": "retain",
+    "infer_rule": "retention",
     "load_any": "loading",
     "load_weights": "weights",
     "nonfinite": "state",
     "pack": "state",
-    "retain": "retain",
+    "retain": "retention",
     "unpack": "state",
 }
 

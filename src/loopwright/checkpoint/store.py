@@ -18,7 +18,7 @@ from loopwright.checkpoint.errors import Broken, CheckpointError, SaveError
 from loopwright.checkpoint.manifest import Manifest
 from loopwright.checkpoint.place import Draft, Place, Where, place_of
 from loopwright.checkpoint.readback import moved, read_checkpoint, verify
-from loopwright.checkpoint.retain import retain
+from loopwright.checkpoint.retention import retain
 from loopwright.checkpoint.sealed import SUFFIXES
 from loopwright.checkpoint.state import pack, snapshot
 from loopwright.checkpoint.writing import Work, write_folder, write_single
