@@ -71,6 +71,21 @@ def test_a_scalar_put_every_seven_iterations_is_told_at_each_of_them():
     assert rare == [("rare", i, float(i)) for i in range(6, 100, 7)]
 
 
+def test_a_gradient_norm_of_every_fourth_iteration_is_summarised_with_the_loss():
+    def put(storage, i):
+        storage.put_dict({"loss": 1.0})
+        if i % 4 == 3:
+            storage.put_dict({"grad_norm": float(i)})
+
+    records = run(EventStorage(), range(20), period=10, put=put, spec=RecordSpec())
+    assert [dict(r.scalars) for r in records] == [
+        {"loss": 1.0, "grad_norm": 5.0},
+        {"loss": 1.0, "grad_norm": 11.0},
+    ]
+    assert [r.counts["grad_norm"] for r in records] == [2, 3]
+    assert not any(r.points for r in records)
+
+
 def test_wall_clock_figures_are_kept_apart():
     def put(storage, i):
         storage.put_dict({"time": 0.1, "data_time": 0.01, "loss": 1.0}, "train/")

@@ -16,6 +16,7 @@ class RuntimeInfoHook(Hook):
     """
 
     priority = "VERY_HIGH"
+    _batch: int | None = None  # samples an iteration, over all ranks
 
     def before_run(self, runner: Any) -> None:
         hub = runner.message_hub
@@ -31,6 +32,8 @@ class RuntimeInfoHook(Hook):
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
         runner.storage.iter = runner.iter
+        size = getattr(runner.train_dataloader, "batch_size", None)
+        self._batch = None if size is None else size * runner.world_size
 
     def before_train_epoch(self, runner: Any) -> None:
         runner.message_hub.update_info("epoch", runner.epoch)
@@ -43,10 +46,14 @@ class RuntimeInfoHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         storage, wrapper = runner.storage, runner.optim_wrapper
+        updated = wrapper.last_update
+        storage.optim_step = (storage.optim_step or 0) + updated
+        if self._batch is not None:
+            storage.samples = (storage.samples or 0) + self._batch
         if outputs:
             storage.put_dict(outputs, "train/")
         told = {name: values[0] for name, values in wrapper.get_lr().items()}
-        if wrapper.last_update:
+        if updated:
             # Inside an accumulation window these are an earlier update's, told already.
             told |= wrapper.metrics()
         storage.put_dict(told, "train/")

@@ -131,9 +131,9 @@ def is_timing(name: str) -> bool:
 def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) -> LogRecord:
     """Everything put since this reader's last record, summarised now.
 
-    A name that came at most every other iteration since then is not summarised: each of its
-    values keeps its own iteration (`points`). So does a value put after the last record at the
-    same iteration. Of several values at one iteration the last is told; all are counted.
+    A name put by `put_scalar` at most every other iteration is not summarised: each of its values
+    keeps its own iteration (`points`), also one put after the last record at the same iteration.
+    Everything else is summarised, and all values are counted.
 
     Training is placed where the storage is, evaluation where the progress is: its finished
     iterations and epochs.
@@ -147,7 +147,7 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
     points: list[Point] = []
     for name, (history, count) in fresh.items():
         shown = _shown(name, spec.tag)
-        if spec.tag == "train" and 2 * count <= span:
+        if spec.tag == "train" and 2 * count <= span and storage.put_alone(name):
             scalars |= _own_iterations(shown, history, count, place, points)
         else:
             scalars[shown] = _summary(storage, name, shown, history, count, spec)

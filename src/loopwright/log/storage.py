@@ -253,6 +253,10 @@ class EventStorage:
         """Whether reports may smooth this scalar; a name put by `put_dict` alone is smoothed."""
         return self._hints.get(name, True)
 
+    def put_alone(self, name: str) -> bool:
+        """Whether this scalar is put by `put_scalar`, not among a step's outputs."""
+        return name in self._hints
+
     def smoothing_hints(self) -> dict[str, bool]:
         """Name to hint, for every scalar put."""
         return {name: self._hints.get(name, True) for name in self.histories()}
