@@ -1,27 +1,60 @@
-"""Hooks: what is done at the moments of a run, one hook a file."""
+"""Hooks: what is done at the moments of a run, one hook a file.
+
+Those whose modules need torch are loaded when first named, so that a plan can order hooks without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from loopwright.hooks.checkpoint import CheckpointHook
 from loopwright.hooks.curves import CurvesHook
+from loopwright.hooks.early_stopping import EarlyStoppingHook
+from loopwright.hooks.ema import EMAHook
 from loopwright.hooks.finite_loss import FiniteLossHook, NonFiniteLossError
 from loopwright.hooks.hook import Hook
 from loopwright.hooks.iter_timer import IterTimerHook
 from loopwright.hooks.logger import LoggerHook
+from loopwright.hooks.naive_visualization import NaiveVisualizationHook
 from loopwright.hooks.param_scheduler import ParamSchedulerHook
 from loopwright.hooks.runtime_info import RuntimeInfoHook
 from loopwright.hooks.sampler_seed import DistSamplerSeedHook
+from loopwright.hooks.tta import PrepareTTAHook
 from loopwright.hooks.visualization import DetVisualizationHook, SegVisualizationHook
+
+_WITH_TORCH = {
+    "EmptyCacheHook": "housekeeping",
+    "GradientStatsHook": "statistics",
+    "MemoryStatsHook": "housekeeping",
+    "PreciseBNHook": "precise_bn",
+    "ProfilerHook": "profiler",
+    "SyncBuffersHook": "housekeeping",
+    "TimeLimitHook": "housekeeping",
+}
 
 __all__ = [
     "CheckpointHook",
     "CurvesHook",
     "DetVisualizationHook",
     "DistSamplerSeedHook",
+    "EMAHook",
+    "EarlyStoppingHook",
     "FiniteLossHook",
     "Hook",
     "IterTimerHook",
     "LoggerHook",
+    "NaiveVisualizationHook",
     "NonFiniteLossError",
     "ParamSchedulerHook",
+    "PrepareTTAHook",
     "RuntimeInfoHook",
     "SegVisualizationHook",
+    *_WITH_TORCH,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

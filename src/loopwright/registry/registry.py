@@ -92,8 +92,11 @@ class Registry:
     def import_from_location(self) -> None:
         """Import the modules that register things here; each once."""
         while self._locations:
-            importlib.import_module(self._locations[0])
-            self._locations = self._locations[1:]
+            self._import_next()
+
+    def _import_next(self) -> None:
+        importlib.import_module(self._locations[0])
+        self._locations = self._locations[1:]
 
     # -- registering -----------------------------------------------------------------------
 
@@ -167,9 +170,8 @@ class Registry:
         return found[0] if len(found) == 1 else None
 
     def _own(self, key: str) -> Any:
-        if key in self._module_dict:
-            return self._module_dict[key]
-        self.import_from_location()
+        while key not in self._module_dict and self._locations:
+            self._import_next()
         if key in self._module_dict:
             return self._module_dict[key]
         for namespace in self._namespaces:

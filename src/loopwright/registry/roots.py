@@ -31,7 +31,7 @@ def build_model(cfg: Any, registry: Registry, **defaults: Any) -> Any:
 RUNNERS = _root("runner", "loopwright.runner")
 RUNNER_CONSTRUCTORS = _root("runner constructor")
 LOOPS = _root("loop", "loopwright.runner")
-HOOKS = _root("hook", "loopwright.hooks")
+HOOKS = _root("hook", "loopwright.hooks", "loopwright.hooks.all")
 STRATEGIES = _root("strategy")
 DATASETS = _root("dataset", "loopwright.data", _VISION)
 DATA_SAMPLERS = _root("data sampler", "loopwright.data")

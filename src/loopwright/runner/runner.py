@@ -56,7 +56,7 @@ class Runner:
         self.env = set_up(self.spec)
         self.progress = Progress()
         self.requests = Requests()
-        self.loaded = False
+        self.loaded = self.resuming = False
         self.failed_saves = 0
         self.stores: dict[Any, Any] = {}
         self.work_dir = os.path.abspath(self.spec.work_dir)

@@ -216,7 +216,9 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
         state, meta, path = found.state, found.meta, found.path
     else:
         state, meta, path = load_any(filename), {}, filename
+    runner.resuming = True
     runner.call_hook("after_load_checkpoint", checkpoint=state)
+    runner.resuming = False
     if not optimizer:
         state = {k: v for k, v in state.items() if k not in ("optimizer", "gradients")}
     unpack(runner, state)

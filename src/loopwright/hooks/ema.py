@@ -1,0 +1,90 @@
+"""EMAHook: keeps an averaged copy of the model, evaluates it and saves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.hooks.hook import Hook
+from loopwright.registry import HOOKS, MODELS
+
+
+@HOOKS.register_module()
+class EMAHook(Hook):
+    """Follows the model after each update; validation and test see the average.
+
+    ``ema_type`` names the average (``ExponentialMovingAverage``, ``MomentumAnnealingEMA``,
+    ``StochasticWeightAverage`` or your own), further arguments go to it (``momentum``, ``gamma``,
+    ``interval``, ``update_buffers``). Until ``begin_iter`` or ``begin_epoch`` the average is the
+    model itself. A checkpoint holds the average as ``state_dict`` and the training weights as
+    ``ema_state_dict``, as MMEngine's do, so that loading weights from it gives the average.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(
+        self,
+        ema_type: str = "ExponentialMovingAverage",
+        strict_load: bool = False,
+        begin_iter: int = 0,
+        begin_epoch: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if begin_iter < 0 or begin_epoch < 0 or (begin_iter and begin_epoch):
+            raise ValueError(
+                "give at most one of begin_iter and begin_epoch, not negative, got "
+                f"{begin_iter} and {begin_epoch}"
+            )
+        self.ema_cfg = {**kwargs, "type": ema_type}
+        self.strict_load = strict_load
+        self.begin_iter = begin_iter
+        self.begin_epoch = begin_epoch
+        self.ema_model: Any = None
+
+    def before_run(self, runner: Any) -> None:
+        self.ema_model = MODELS.build(self.ema_cfg, model=runner.model)
+
+    def before_train(self, runner: Any) -> None:
+        if runner.iter == 0:
+            # Weights were initialised or loaded after the copy was made.
+            self.ema_model.module.load_state_dict(self._source(runner).state_dict())
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if not runner.optim_wrapper.last_update or runner.optim_wrapper.last_step_skipped:
+            return
+        if runner.iter >= self.begin_iter and runner.epoch >= self.begin_epoch:
+            self.ema_model.update_parameters(runner.model)
+
+    def before_val_epoch(self, runner: Any) -> None:
+        self._swap(runner)
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        self._swap(runner)
+
+    before_test_epoch = before_val_epoch
+    after_test_epoch = after_val_epoch
+
+    def _swap(self, runner: Any) -> None:
+        if self.ema_model.steps:
+            self.ema_model.swap(runner.model)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """The average becomes the checkpoint's weights, the raw ones are kept beside it."""
+        average = self.ema_model.module.state_dict()
+        checkpoint["ema_state_dict"] = checkpoint["state_dict"]
+        if self.ema_model.steps:
+            checkpoint["state_dict"] = dict(average)
+        checkpoint["ema_steps"] = self.ema_model.steps
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """A resumed run gets both back; weights loaded alone are the average."""
+        raw = checkpoint.get("ema_state_dict")
+        if raw is None or "progress" not in checkpoint or not runner.resuming:
+            return
+        average, checkpoint["state_dict"] = checkpoint["state_dict"], raw
+        self.ema_model.module.load_state_dict(average, strict=True)
+        self.ema_model.steps = int(checkpoint["ema_steps"])
+
+    def _source(self, runner: Any) -> Any:
+        return getattr(runner, "unwrapped_model", runner.model)
