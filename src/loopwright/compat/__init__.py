@@ -14,6 +14,7 @@ from difflib import get_close_matches
 
 from loopwright.compat import detectron2, libraries, mmengine
 from loopwright.compat.finder import Alias, Finder
+from loopwright.registry import allow_packages
 
 __all__ = ["install", "installed", "uninstall"]
 
@@ -37,6 +38,8 @@ def install(name: str, *, force: bool = False, more: Iterable[str] = ()) -> None
     finder = Finder(aliases)
     finder.enter(first=force)
     _INSTALLED[name] = finder
+    if name == "detectron2":
+        allow_packages(*detectron2.PACKAGES)
 
 
 def uninstall(name: str) -> None:

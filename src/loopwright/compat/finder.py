@@ -84,7 +84,8 @@ def _public(module: ModuleType) -> Sequence[str]:
     if listed is not None:
         return list(listed)
     own = vars(module).items()
-    return [n for n, v in own if not n.startswith("_") and not isinstance(v, ModuleType)]
+    home = module.__name__
+    return [n for n, v in own if n[0] != "_" and getattr(v, "__module__", None) == home]
 
 
 class AliasModule(ModuleType):

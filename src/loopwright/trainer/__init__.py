@@ -1,0 +1,58 @@
+"""detectron2's face: trainers and hooks over the same loop, storage, schedules and checkpoints."""
+
+from loopwright.trainer.base import TrainerBase
+from loopwright.trainer.checkpointing import (
+    BestCheckpointer,
+    Checkpointer,
+    PeriodicCheckpointer,
+    PeriodicSaver,
+)
+from loopwright.trainer.default import DefaultTrainer
+from loopwright.trainer.hook import HookBase
+from loopwright.trainer.hooks import (
+    CallbackHook,
+    EvalHook,
+    LRScheduler,
+    PeriodicWriter,
+    PreciseBN,
+)
+from loopwright.trainer.lazy import LazyCall, LazyConfig, instantiate
+from loopwright.trainer.setup import (
+    create_ddp_model,
+    default_argument_parser,
+    default_setup,
+    default_writers,
+    launch,
+    setup_logger,
+)
+from loopwright.trainer.simple import AMPTrainer, SimpleTrainer
+from loopwright.trainer.timing import IterationTimer, TorchMemoryStats, TorchProfiler
+
+__all__ = [
+    "AMPTrainer",
+    "BestCheckpointer",
+    "CallbackHook",
+    "Checkpointer",
+    "DefaultTrainer",
+    "EvalHook",
+    "HookBase",
+    "IterationTimer",
+    "LRScheduler",
+    "LazyCall",
+    "LazyConfig",
+    "PeriodicCheckpointer",
+    "PeriodicSaver",
+    "PeriodicWriter",
+    "PreciseBN",
+    "SimpleTrainer",
+    "TorchMemoryStats",
+    "TorchProfiler",
+    "TrainerBase",
+    "create_ddp_model",
+    "default_argument_parser",
+    "default_setup",
+    "default_writers",
+    "instantiate",
+    "launch",
+    "setup_logger",
+]

@@ -1,0 +1,131 @@
+"""Reading a lazy config's Python file without running it: ``LazyCall(f)(x=1)`` becomes data."""
+
+from __future__ import annotations
+
+import ast
+import os
+from typing import Any
+
+from loopwright.config import ConfigDict, ConfigError, Origin, trusted
+from loopwright.config.deferred import Deferred
+from loopwright.config.limits import Fuel
+from loopwright.config.node import make
+from loopwright.config.source import read_text
+from loopwright.config.statements import Interpreter, parse
+
+LAZY_CALL = "LazyCall"
+
+
+def read(filename: str, *, trust: bool = False) -> ConfigDict:
+    """Every name that a file defines, those of its relative imports included.
+
+    ``trust`` runs the file as Python; its relative imports are still read as data.
+
+    Raises ConfigError, with file and line.
+    """
+    return _read(os.path.abspath(filename), Fuel(), (), trust)
+
+
+def _read(path: str, fuel: Fuel, chain: tuple[str, ...], trust: bool) -> ConfigDict:
+    if path in chain:
+        raise ConfigError(f"relative imports go in a circle: {' → '.join((*chain, path))}")
+    reader = LazyReader(path, fuel)
+    tree = parse(read_text(path, fuel.limits, None), path)
+    rest: list[ast.stmt] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.level:
+            _run(reader, rest, path, trust)
+            rest = []
+            _import(reader, statement, path, fuel, (*chain, path), trust)
+        else:
+            rest.append(statement)
+    _run(reader, rest, path, trust)
+    kept = {k: v for k, v in reader.names.items() if k not in reader.imported}
+    origins = {k: o for k, o in reader.names.origins_of().items() if k in kept}
+    settled: ConfigDict = _settled(make(kept, origins), {})
+    return settled
+
+
+def _run(reader: LazyReader, statements: list[ast.stmt], path: str, trust: bool) -> None:
+    if trust:
+        trusted.run(statements, path, reader)
+    else:
+        reader.run(statements)
+
+
+def _import(
+    reader: LazyReader,
+    node: ast.ImportFrom,
+    path: str,
+    fuel: Fuel,
+    chain: tuple[str, ...],
+    trust: bool,
+) -> None:
+    """One ``from .other import name``: the names of another file, read anew."""
+    place = Origin(path, node.lineno)
+    folder = path
+    for _ in range(node.level):
+        folder = os.path.dirname(folder)
+    if node.module is None:
+        raise ConfigError("`from . import x` names a folder: write `from .x import name`", place)
+    file = os.path.join(folder, *node.module.split(".")) + ".py"
+    if not os.path.isfile(file):
+        raise ConfigError(f"the relative import names {file}, which is not there", place)
+    values = _read(file, fuel, chain, trust)
+    for alias in node.names:
+        wanted = list(values) if alias.name == "*" else [alias.name]
+        for name in wanted:
+            if name not in values:
+                raise ConfigError(f"{file} defines no {name!r}", place)
+            bound = name if alias.name == "*" else alias.asname or name
+            dict.__setitem__(reader.names, bound, dict.__getitem__(values, name))
+            reader.names.mark(bound, values.origins_of().get(name, place))
+
+
+class LazyReader(Interpreter):
+    """The config reader with one call more: ``LazyCall(target)(name=value, …)``."""
+
+    def value(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
+            maker = node.func
+            if self._is_lazy(maker) and len(maker.args) == 1 and not maker.keywords:
+                return self._lazy(node, super().value(maker.args[0]))
+        return super().value(node)
+
+    def _is_lazy(self, maker: ast.Call) -> bool:
+        named = super().value(maker.func) if isinstance(maker.func, ast.Name) else None
+        return isinstance(named, Deferred) and named.dotted.rpartition(".")[2] == LAZY_CALL
+
+    def _lazy(self, node: ast.Call, target: Any) -> ConfigDict:
+        if node.args:
+            raise ConfigError("LazyCall takes keyword arguments only", self.origin(node))
+        if isinstance(target, Deferred):
+            target = target.dotted
+        items: dict[Any, Any] = {"_target_": target}
+        origins = {"_target_": self.origin(node)}
+        for keyword in node.keywords:
+            value = self.value(keyword.value)
+            if keyword.arg is None:
+                items.update(value)
+            else:
+                items[keyword.arg] = value
+                origins[keyword.arg] = self.origin(keyword, keyword.value)
+        made: ConfigDict = make(items, origins)
+        return made
+
+
+def _settled(value: Any, seen: dict[int, Any]) -> Any:
+    """Every dict a ConfigDict; one that is used twice stays one."""
+    if isinstance(value, dict):
+        known = seen.get(id(value))
+        if known is not None:
+            return known
+        origins = dict(value.origins_of()) if isinstance(value, ConfigDict) else {}
+        fresh: ConfigDict = make({}, origins)
+        seen[id(value)] = fresh
+        for key, child in value.items():
+            dict.__setitem__(fresh, key, _settled(child, seen))
+        return fresh
+    if isinstance(value, list | tuple):
+        return type(value)(_settled(child, seen) for child in value)
+    return value

@@ -1,0 +1,45 @@
+"""MMEngine's evaluators and models where detectron2's evaluation expects its own kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from loopwright.evaluation import DatasetEvaluator
+
+
+class AsDatasetEvaluator(DatasetEvaluator):
+    """An ``Evaluator`` of metrics as a ``DatasetEvaluator``."""
+
+    def __init__(self, evaluator: Any) -> None:
+        self.evaluator = evaluator
+        self.samples = 0
+
+    def reset(self) -> None:
+        """Forget how many samples were seen; metrics forget by evaluating."""
+        self.samples = 0
+
+    def process(self, inputs: Any, outputs: Any) -> None:
+        self.samples += len(outputs)
+        self.evaluator.process(data_samples=outputs, data_batch=inputs)
+
+    def evaluate(self) -> dict[str, Any]:
+        results: dict[str, Any] = self.evaluator.evaluate(self.samples)
+        return results
+
+
+class Predicting(nn.Module):
+    """A model whose call is its ``val_step``, so that it can be evaluated like any other."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Any) -> Any:
+        return self.model.val_step(batch)  # type: ignore[operator]
+
+
+def callable_in_eval(model: nn.Module) -> nn.Module:
+    """The model itself, or where it predicts by ``val_step``, a module that calls that."""
+    return Predicting(model) if hasattr(model, "val_step") else model
