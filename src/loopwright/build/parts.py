@@ -44,14 +44,21 @@ def build_model(spec: RunSpec, env: Environment) -> nn.Module:
     return wrap_model(model, wrapper, env.device) if wrapper is not None else model
 
 
-def build_loader(cfg: Any, env: Environment) -> Any:
-    """A loader from a config, from a ``torch.utils.data.DataLoader`` or from any iterable."""
+def build_loader(
+    cfg: Any, env: Environment, *, training: bool, bad_samples_file: str | None = None
+) -> Any:
+    """A loader from a config, from a ``torch.utils.data.DataLoader`` or from any iterable.
+
+    A config that names no sampler is shuffled for training and read in order otherwise.
+    """
     return build_dataloader(
         cfg,
         seed=env.seed,
         rank=env.rank,
         world=env.world_size,
         diff_rank_seed=env.diff_rank_seed,
+        shuffle=None if training else False,
+        bad_samples_file=bad_samples_file,
     )
 
 

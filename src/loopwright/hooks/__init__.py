@@ -18,6 +18,7 @@ from loopwright.hooks.iter_timer import IterTimerHook
 from loopwright.hooks.logger import LoggerHook
 from loopwright.hooks.naive_visualization import NaiveVisualizationHook
 from loopwright.hooks.param_scheduler import ParamSchedulerHook
+from loopwright.hooks.pipeline_switch import PipelineSwitchHook
 from loopwright.hooks.runtime_info import RuntimeInfoHook
 from loopwright.hooks.sampler_seed import DistSamplerSeedHook
 from loopwright.hooks.tta import PrepareTTAHook
@@ -47,6 +48,7 @@ __all__ = [
     "NaiveVisualizationHook",
     "NonFiniteLossError",
     "ParamSchedulerHook",
+    "PipelineSwitchHook",
     "PrepareTTAHook",
     "RuntimeInfoHook",
     "SegVisualizationHook",

@@ -151,7 +151,7 @@ class Runner:
 
     @cached_property
     def train_dataloader(self) -> Any:
-        return self.loader_of(self._needed("train_dataloader"))
+        return self.loader_of(self._needed("train_dataloader"), training=True)
 
     @cached_property
     def val_dataloader(self) -> Any:
@@ -225,10 +225,11 @@ class Runner:
         found = self.param_schedulers
         return [s for each in found.values() for s in each] if isinstance(found, dict) else found
 
-    def loader_of(self, cfg: Any) -> Any:
+    def loader_of(self, cfg: Any, *, training: bool = False) -> Any:
         """A loader from a config or an object; a built one comes back as it is."""
+        bad = os.path.join(self.work_dir, "bad_samples.jsonl")
         with building(self.cfg):
-            return build_loader(cfg, self.env)
+            return build_loader(cfg, self.env, training=training, bad_samples_file=bad)
 
     def evaluator_of(self, cfg: Any) -> Any:
         """An evaluator from metric configs or objects; a built one comes back as it is."""
