@@ -232,6 +232,16 @@ def test_memory_stays_flat_without_any_reader():
     assert storage.history("l0").number == 130_000
 
 
+def test_names_without_end_are_cut_off_and_counted():
+    storage = EventStorage()
+    storage.put_dict({f"loss_{i}": 1.0 for i in range(10_000)})
+    storage.put_dict({f"other_{i}": 1.0 for i in range(5)})
+    with pytest.warns(UserWarning, match="more than 10000 names"):
+        storage.flush()
+    assert len(storage.histories()) == 10_000
+    assert storage.dropped == {"more than 10000 names of scalars": 5}
+
+
 def test_the_state_is_plain_bounded_and_does_not_grow():
     storage = EventStorage()
     sizes = []

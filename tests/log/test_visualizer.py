@@ -125,6 +125,12 @@ def test_feature_maps_are_reduced_overlaid_and_tiled():
         Visualizer.draw_featmap(features, channel_reduction=None, topk=9, arrangement=(2, 2))
 
 
+def test_an_image_is_shown_without_a_screen(canvas):
+    pytest.importorskip("matplotlib").use("Agg")
+    canvas.show(wait_time=0.01)
+    canvas.show(np.zeros((4, 4, 3), np.uint8))
+
+
 def test_colours_of_every_spelling():
     assert colour("#ff8000") == colour((255, 128, 0)) == (255, 128, 0)
     assert colour("orange") == (255, 165, 0)

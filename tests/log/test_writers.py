@@ -2,6 +2,8 @@
 
 import io
 import logging
+import os
+import pty
 import subprocess
 import sys
 import threading
@@ -180,6 +182,33 @@ def test_a_broken_pipe_does_not_end_the_process(tmp_path):
     assert process.stdout.readline()
     process.stdout.close()
     process.wait(60)
+    assert (tmp_path / "done").read_text() == "yes"
+
+
+def test_a_terminal_that_goes_away_does_not_end_the_process(tmp_path):
+    program = (
+        "import signal, sys, time; from loopwright.log import ConsoleWriter, LogRecord, MMLogger\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "w, log = ConsoleWriter(), MMLogger('run')\n"
+        "assert w.live\n"
+        "w.write(LogRecord(0, 0, scalars={'loss': 1.0}))\n"
+        "sys.stdin.readline()\n"
+        "for i in range(500): w.write(LogRecord(i, 0, scalars={'loss': 1.0})); log.info(i)\n"
+        "w.close()\n"
+        f"open({str(tmp_path / 'done')!r}, 'w').write('yes')\n"
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    assert os.read(ours, 100)
+    os.close(ours)
+    process.communicate(b"go on\n", timeout=60)
     assert (tmp_path / "done").read_text() == "yes"
 
 

@@ -17,6 +17,8 @@ from loopwright.log.reading import is_tensor, read_numbers
 __all__ = ["EventStorage", "get_event_storage", "has_event_storage"]
 
 _LEAST_WINDOW_SAVED = 64
+_MOST_NAMES = 10_000
+_TOO_MANY = f"more than {_MOST_NAMES} names of scalars"
 
 
 class EventStorage:
@@ -165,11 +167,20 @@ class EventStorage:
             del self._pending[:count]
             for stretch in fold(batch):
                 for name, column in stretch.columns.items():
-                    self._history(name).extend(*column)
+                    self._extend(name, *column)
                 for name, what, iteration in stretch.rejected:
                     self._drop(name, what, iteration)
                 if stretch.epoch is not None:
                     self._begin_epoch(*stretch.epoch)
+
+    def _extend(self, name: str, values: list[float], iters: list[int]) -> None:
+        """Move folded values into their history; names without end are cut off, counted."""
+        if name not in self._histories and len(self._histories) >= _MOST_NAMES:
+            if _TOO_MANY not in self.dropped:
+                warnings.warn(f"{_TOO_MANY}: {name!r} and later ones are dropped", stacklevel=4)
+            self._count_dropped(_TOO_MANY, len(values))
+            return
+        self._history(name).extend(values, iters)
 
     def _begin_epoch(self, iteration: int, epoch: int) -> None:
         for history in self._histories.values():

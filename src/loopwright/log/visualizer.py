@@ -14,6 +14,7 @@ from loopwright.log.draw import Canvas, as_array, each, feature_map, rows
 from loopwright.log.instances import Named
 from loopwright.log.record import LogRecord
 from loopwright.log.writers.base import WriterSet
+from loopwright.log.writers.tracker import optional
 from loopwright.registry import VISBACKENDS, VISUALIZERS
 
 __all__ = ["Visualizer"]
@@ -229,6 +230,24 @@ class Visualizer(Named):
             size=resize_shape,
             alpha=alpha,
         )
+
+    def show(
+        self,
+        drawn_img: Any = None,
+        win_name: str = "image",
+        wait_time: float = 0.0,
+        continue_key: str = " ",
+        backend: str = "matplotlib",
+    ) -> None:
+        """Show the image in a matplotlib window for `wait_time` seconds (0: until it is closed)."""
+        pyplot = optional("matplotlib.pyplot", "loopwright[plots]")
+        figure = pyplot.figure(win_name, frameon=False)
+        pyplot.imshow(self.get_image() if drawn_img is None else as_array(drawn_img))
+        pyplot.axis("off")
+        pyplot.show(block=not wait_time)
+        if wait_time:
+            pyplot.pause(wait_time)
+        pyplot.close(figure)
 
     def _ground(self) -> Canvas:
         if self._canvas is None:

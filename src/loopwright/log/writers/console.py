@@ -161,6 +161,7 @@ def _figures(record: LogRecord) -> list[str]:
     """Learning rates first, then the other scalars, then time and memory."""
     rates = [n for n in record.scalars if n.rpartition("/")[2] in ("lr", "base_lr")]
     others = [n for n in record.scalars if n not in rates]
+    rates = [n for n in rates if n != "base_lr" or record.scalars[n] != record.scalars.get("lr")]
     parts = [f"{n} {record.scalars[n]:.3e}" for n in rates]
     parts += [f"{n} {record.scalars[n]:.4f}" for n in others]
     took, waited = record.timing.get("time"), record.timing.get("data_time")
