@@ -121,6 +121,9 @@ def test_a_deprecated_config_warns_with_what_to_use(folder):
     folder.write(a="_deprecation_ = dict(expected='b.py', reference='http://x')\nq = 1\n")
     with pytest.warns(DeprecationWarning, match=r"a\.py is deprecated, use b\.py, see http://x"):
         assert folder.read("a") == dict(q=1)
+    folder.write(b="_base_ = 'a.py'\n")
+    with pytest.warns(DeprecationWarning, match=r"a\.py is deprecated"):
+        assert folder.read("b") == dict(q=1)
 
 
 def test_a_script_among_configs_is_read_but_its_functions_cannot_be_used(folder):

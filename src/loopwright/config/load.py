@@ -63,6 +63,7 @@ class Reader:
         try:
             text = read_text(path, self.fuel.limits, origin)
             parsed = self.parse(text, path)
+            _warn_of_deprecation(parsed.values, path)
             if scope:
                 stamp_scope(parsed.values, scope)
             if parsed.shared:
@@ -169,7 +170,6 @@ def read_file(path: str, **options: Any) -> tuple[Parsed, dict[str, str]]:
     """Read ``path`` and its bases: the value, and the environment variables it used."""
     reader = Reader(**options)
     parsed = reader.read(path)
-    _warn_of_deprecation(parsed)
     return parsed, reader.env_variables
 
 
@@ -188,11 +188,12 @@ def read_string(text: str, suffix: str) -> tuple[Parsed, dict[str, str]]:
     return parsed, reader.env_variables
 
 
-def _warn_of_deprecation(parsed: Parsed) -> None:
-    deprecation = parsed.values.pop("_deprecation_", None)
-    if isinstance(deprecation, dict):
-        expected = deprecation.get("expected", "another config")
-        more = f", see {deprecation['reference']}" if "reference" in deprecation else ""
-        path = shown(parsed.texts[0][0])
-        text = f"{path} is deprecated, use {expected}{more}"
-        warnings.warn(text, DeprecationWarning, stacklevel=4)
+def _warn_of_deprecation(values: ConfigDict, path: str) -> None:
+    """``_deprecation_ = dict(expected=…, reference=…)`` is told and taken out."""
+    if "_deprecation_" not in values:
+        return
+    notice = values.pop("_deprecation_")
+    notice = notice if isinstance(notice, dict) else {}
+    more = f", see {notice['reference']}" if "reference" in notice else ""
+    text = f"{shown(path)} is deprecated, use {notice.get('expected', 'another config')}{more}"
+    warnings.warn(text, DeprecationWarning, stacklevel=6)
