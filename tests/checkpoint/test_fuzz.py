@@ -7,6 +7,8 @@ import json
 import random
 import resource
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,6 +89,23 @@ def read_file(raw: bytes) -> None:
     read_torch_file(io.BytesIO(raw), "x")
 
 
+def read_pickled(raw: bytes, size: int) -> None:
+    read_file(torch_zip(raw, {"0": b"\0" * size}))
+
+
+def golden_pickle() -> bytes:
+    """The pickle inside MMEngine's own checkpoint."""
+    path = Path(__file__).parents[1] / "golden" / "checkpoint" / "mmengine_0_10_7_epoch_2.pth"
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        return archive.read(name)
+
+
+def body_of(raw: bytes) -> bytes:
+    """A pickle without protocol and stop."""
+    return raw.removeprefix(b"\x80\x02").removesuffix(b".")
+
+
 TARGETS = {
     "manifest": (seal(dict(BODY)), read_manifest),
     "sealed body": (body_bytes(), read_body),
@@ -95,8 +114,10 @@ TARGETS = {
     "state": (state_bytes(), lambda raw: decode_all(from_json(raw), read_small_leaf)),
     "zip": (torch_bytes(True), read_file),
     "legacy": (torch_bytes(False), read_file),
-    "pickle in a zip": (pickled(tensor()), lambda raw: read_file(torch_zip(raw, {"0": b"\0" * 16}))),
-    "hostile pickle": (b"".join(VARIANTS.values()), lambda raw: read_file(legacy(raw))),
+    "tensor pickle": (pickled(tensor()), lambda raw: read_pickled(raw, 16)),
+    "mmengine pickle": (golden_pickle(), lambda raw: read_pickled(raw, 0)),
+    "hostile pickle": (pickled(b"(" + b"".join(map(body_of, VARIANTS.values())) + b"t"),
+                       lambda raw: read_file(legacy(raw))),
 }  # fmt: skip
 
 
