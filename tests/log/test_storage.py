@@ -57,6 +57,15 @@ def test_a_scalar_put_alone_keeps_its_value_when_the_tensor_changes_in_place():
     assert storage.latest()["total"] == (1.0, 0)
 
 
+def test_outputs_that_the_next_step_overwrites_are_copied_when_asked_for():
+    storage, output = EventStorage(), torch.tensor(0.0)
+    storage.copies = True
+    for storage.iter in range(3):
+        output.fill_(storage.iter)
+        storage.put_dict({"loss": output, "lr": 0.1})
+    assert storage.history("loss").values() == [(0.0, 0), (1.0, 1), (2.0, 2)]
+
+
 def test_every_dtype_and_shape_of_one_element_is_read():
     storage = EventStorage()
     given = {

@@ -29,7 +29,8 @@ class EventStorage:
     bounded: `keep` values a name, `max_pending` unread puts (then they are read in one batch),
     16 images. Values given to `put_dict` must not be changed in place afterwards.
 
-    `optim_step` and `samples` may be set by the loop; records carry them.
+    `optim_step` and `samples` may be set by the loop; records carry them. `copies = True` copies
+    what `put_dict` gets, for steps whose outputs the next step overwrites (CUDA graphs).
 
     >>> with EventStorage() as storage:
     ...     for storage.iter in range(3):
@@ -43,6 +44,7 @@ class EventStorage:
         self.start_iter = start_iter
         self.optim_step: int | None = None
         self.samples: int | None = None
+        self.copies = False
         self.keep, self.max_pending = keep, max_pending
         self.dropped: dict[str, int] = {}
         self.transient: set[str] = set()
@@ -69,6 +71,8 @@ class EventStorage:
         for name, value in mapping.items():
             if getattr(value, "requires_grad", False):
                 kept[name] = value.detach()
+        if self.copies:
+            kept = {n: v.clone() if is_tensor(v) else v for n, v in kept.items()}
         pending = self._pending
         pending.append((self.iter, self._prefix + prefix, kept))
         if len(pending) > self.max_pending:
