@@ -287,3 +287,28 @@ def test_a_plan_warns_of_nothing_by_itself():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert findings(Net(), custom_keys={"neck": {}})
+
+
+# -- where and whose ---------------------------------------------------------------------------
+
+
+def test_an_error_says_where_it_was_written(tmp_path):
+    from loopwright.config import Config
+
+    path = tmp_path / "model.py"
+    path.write_text(
+        "optim_wrapper = dict(\n"
+        "    optimizer=dict(type='AdamW', lr=0.1),\n"
+        "    paramwise_cfg=dict(norm_decay_mul=0.0))\n"
+    )
+    cfg = Config.fromfile(str(path)).optim_wrapper
+    with pytest.raises(ValueError, match=r"did you mean 'norm_decay_mult'.*model\.py:3\)"):
+        build_optim_wrapper(Net(), cfg)
+
+
+def test_a_librarys_name_means_ours_of_that_name():
+    cfg = {"optimizer": {**ADAMW, "type": "mmdet.AdamW"}, "constructor": "mmyolo.HeadsFirst"}
+    with pytest.raises(KeyError, match="HeadsFirst"):
+        build_optim_wrapper(Net(), cfg)
+    cfg["constructor"] = "mmengine.DefaultOptimWrapperConstructor"
+    assert type(build_optim_wrapper(Net(), cfg).optimizer) is torch.optim.AdamW

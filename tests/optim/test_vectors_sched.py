@@ -74,8 +74,9 @@ def read(wrapper: OptimWrapper, field: str) -> list[float]:
 class Replay:
     """A run of nothing but its schedules."""
 
-    def __init__(self, part: Case, length: int) -> None:
+    def __init__(self, part: Case, length: int, val: Case | None = None) -> None:
         self.part, self.length = part, length
+        self.val: Case = part.get("val") or val or {}
         self.wrapper = make_wrapper(part["groups"], part["optimizer"])
         scale_lr(self.wrapper, part.get("auto_scale_lr"), part.get("batch_size", 1))
         self.schedulers = build_param_scheduler(
@@ -111,7 +112,7 @@ class Replay:
                 self._validate(it + 1, plateaus)
 
     def _validate(self, done: int, plateaus: list[Any]) -> None:
-        val, by_epoch = self.part["val"], self.part["loop"] == "epoch"
+        val, by_epoch = self.val, self.part["loop"] == "epoch"
         if by_epoch and done % self.length:
             return
         count = done // self.length if by_epoch else done
@@ -183,7 +184,8 @@ def replay(case: Case) -> None:
 def replay_resumed(case: Case) -> None:
     """MMEngine goes on with what was saved, whatever the config says now: changed="keep"."""
     at, length = case["resume_at_iter"], case["epoch_length"]
-    first, second = Replay(case["phase1"], length), Replay(case["phase2"], length)
+    val = case.get("val")
+    first, second = Replay(case["phase1"], length, val), Replay(case["phase2"], length, val)
     first_wrappers, second_wrappers = first.named(), second.named()
     before = by_name(case["values_phase1"], first_wrappers)
     after = by_name(case["values_phase2"], second_wrappers)
@@ -201,6 +203,7 @@ def replay_resumed(case: Case) -> None:
     for name in first_wrappers:
         compare(got, before[name], list(range(at)), name, at)
     second.wrapper.load_state_dict(first.wrapper.state_dict())
+    second.validations = first.validations
     for new, old in zip(flat(second.schedulers), flat(first.schedulers), strict=False):
         new.load_state_dict(json.loads(json.dumps(old.state_dict())), changed="keep")
     got = {}

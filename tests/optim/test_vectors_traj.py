@@ -110,7 +110,7 @@ def replay_training(traj: Traj) -> None:
         case.get("param_scheduler"), wrapper, max_iters=case["iters"], epoch_length=case["iters"]
     )
     norms = case.get("grad_norm") or [None] * case["iters"]
-    for it in range(case["inner_count"]):
+    for it in range(len(case["losses"])):
         if "lr" in case:
             assert wrapper.get_lr()["lr"][0] == pytest.approx(case["lr"][it], rel=1e-12)
         target = traj.tensor(data["t"][it])

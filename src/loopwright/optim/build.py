@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+from loopwright.optim.find import find
 from loopwright.optim.many import OptimWrapperDict
 from loopwright.optim.specs import Run, converted, with_end
 from loopwright.optim.torch_scheduler import TorchParamScheduler, torch_class
 from loopwright.optim.wrapper import BaseOptimWrapper, OptimWrapper
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
-from loopwright.registry.build import resolve
 
 Wrapper = OptimWrapper | OptimWrapperDict
 
@@ -42,9 +43,18 @@ def build_optim_wrapper(model: nn.Module, cfg: Any) -> Any:
 
 def _construct(model: nn.Module, cfg: dict[str, Any]) -> Any:
     kind = cfg.get("constructor") or "DefaultOptimWrapperConstructor"
-    rest = {k: v for k, v in cfg.items() if k not in ("constructor", "paramwise_cfg")}
-    constructor = resolve(kind, OPTIM_WRAPPER_CONSTRUCTORS, cfg)
+    rest = without(cfg, "constructor", "paramwise_cfg")
+    constructor = find(kind, OPTIM_WRAPPER_CONSTRUCTORS, cfg)
     return constructor(rest, cfg.get("paramwise_cfg"))(model)
+
+
+def without(cfg: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A copy of a config without some keys, which still knows where it was written."""
+    rest = copy(cfg)
+    for key in keys:
+        if key in rest:
+            del rest[key]
+    return rest
 
 
 def build_param_scheduler(
@@ -85,5 +95,6 @@ def _scheduler(entry: Any, optim_wrapper: Any, run: Run) -> Any:
     if kind := torch_class(entry.get("type"), entry):
         options = {k: v for k, v in entry.items() if k not in ("type", "_scope_")}
         return TorchParamScheduler(kind, optim_wrapper, **options)
-    options = converted(with_end(entry, run), run.epoch_length)
+    options = copy(converted(with_end(entry, run), run.epoch_length))
+    options["type"] = find(options.get("type"), PARAM_SCHEDULERS, entry)
     return PARAM_SCHEDULERS.build(options, optimizer=optim_wrapper)

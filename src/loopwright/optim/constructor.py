@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from copy import copy
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from loopwright.optim.groups import (
 )
 from loopwright.optim.optimizers import build_optimizer, optimizer_defaults
 from loopwright.optim.unwrap import unwrap
+from loopwright.optim.written import written
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 _DECAY = ("bias_decay_mult", "norm_decay_mult", "dwconv_decay_mult")
@@ -56,10 +58,10 @@ class DefaultOptimWrapperConstructor:
             raise ValueError(
                 f"optim_wrapper needs `optimizer`, got only {', '.join(optim_wrapper_cfg)}"
             )
-        self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
+        self.optim_wrapper_cfg: dict[str, Any] = copy(optim_wrapper_cfg)
         self.optim_wrapper_cfg.setdefault("type", "OptimWrapper")
-        self.optimizer_cfg: dict[str, Any] = dict(self.optim_wrapper_cfg.pop("optimizer"))
-        self.paramwise_cfg: dict[str, Any] = dict(paramwise_cfg or {})
+        self.optimizer_cfg: dict[str, Any] = copy(self.optim_wrapper_cfg.pop("optimizer"))
+        self.paramwise_cfg: dict[str, Any] = copy(paramwise_cfg or {})
         self.base_lr = self.optimizer_cfg.get("lr")
         self.base_wd = self.optimizer_cfg.get("weight_decay")
         self.decisions: list[Decision] = []
@@ -89,7 +91,8 @@ class DefaultOptimWrapperConstructor:
             return
         near = get_close_matches(key, self.known_keys, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; keys: {', '.join(self.known_keys)}"
-        raise ValueError(f"paramwise_cfg has no key {key!r}{hint}")
+        where = written(self.paramwise_cfg, key)
+        raise ValueError(f"paramwise_cfg has no key {key!r}{hint}{where}")
 
     def _check_decay(self, custom: dict[str, dict[str, Any]]) -> None:
         if self.base_wd is not None:
@@ -98,7 +101,8 @@ class DefaultOptimWrapperConstructor:
         used += [rule for rule in _DECAY if self.paramwise_cfg.get(rule) is not None]
         if used:
             raise ValueError(
-                f"paramwise_cfg.{used[0]} multiplies optimizer.weight_decay, which is not given"
+                f"paramwise_cfg.{used[0]} multiplies optimizer.weight_decay, which is not "
+                f"given{written(self.optimizer_cfg, 'type')}"
             )
         if self.paramwise_cfg.get("flat_decay_mult") is not None:
             self.findings.append(
@@ -116,6 +120,7 @@ class DefaultOptimWrapperConstructor:
                     self.findings.append(
                         f"paramwise_cfg.custom_keys[{key!r}].{option} is no option of "
                         f"{self.optimizer_cfg.get('type')}; did you mean {near[0]!r}?"
+                        f"{written(self.paramwise_cfg, 'custom_keys', key, option)}"
                     )
 
     # -- groups ----------------------------------------------------------------------------
@@ -182,7 +187,10 @@ class DefaultOptimWrapperConstructor:
         self.add_params(params, model)
         defaults = self._defaults()
         self._check_options(defaults)
-        self.findings += unmatched(self.paramwise_cfg, self.decisions, list(names.values()))
+        self.findings += [
+            message + written(self.paramwise_cfg, *path)
+            for message, path in unmatched(self.paramwise_cfg, self.decisions, [*names.values()])
+        ]
         used = set().union(*params)
         own = {k: v for k, v in defaults.items() if k in used}
         bypass = bool(self.paramwise_cfg.get("bypass_duplicate"))

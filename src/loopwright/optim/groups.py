@@ -191,17 +191,18 @@ def places(module: nn.Module, prefix: str, in_dcn: bool) -> Iterator[Place]:
 
 def unmatched(
     cfg: dict[str, Any], decisions: Sequence[Decision], names: Sequence[str]
-) -> list[str]:
-    """A message for each rule of a `paramwise_cfg` that decided nothing."""
+) -> list[tuple[str, tuple[str, ...]]]:
+    """A message for each rule of a `paramwise_cfg` that decided nothing, and the path to it."""
     said = {decision.rule for decision in decisions}
     rules = {rule for some in said for rule in some.split(" and ")}
-    findings = []
+    findings: list[tuple[str, tuple[str, ...]]] = []
     for key in cfg.get("custom_keys") or {}:
         if f"custom_keys[{key!r}]" not in rules:
-            findings.append(f"paramwise_cfg.custom_keys[{key!r}] {_why_nothing(key, names)}")
+            message = f"paramwise_cfg.custom_keys[{key!r}] {_why_nothing(key, names)}"
+            findings.append((message, ("custom_keys", key)))
     for rule in MULTIPLIERS:
         if cfg.get(rule) is not None and rule not in rules:
-            findings.append(f"paramwise_cfg.{rule} decides nothing in this model")
+            findings.append((f"paramwise_cfg.{rule} decides nothing in this model", (rule,)))
     return findings
 
 

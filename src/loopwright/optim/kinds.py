@@ -7,6 +7,7 @@ schedule. `NAMES` says for every name of a config which maker it means and which
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
@@ -218,7 +219,7 @@ EPOCH_OPTIONS = ("T_max", "milestones", "periods", "step_size", "total_steps")
 """Options counted in epochs that `convert_to_iter_based` counts in iterations."""
 
 
-def in_iterations(options: Mapping[str, Any], epoch_length: int) -> dict[str, Any]:
+def in_iterations(options: dict[str, Any], epoch_length: int | None) -> dict[str, Any]:
     """The options of an epoch-based schedule, counted in iterations.
 
     `begin` and `end` are cut to whole iterations; rates such as `gamma` stay what they are.
@@ -230,7 +231,7 @@ def in_iterations(options: Mapping[str, Any], epoch_length: int) -> dict[str, An
         raise ValueError(
             f"convert_to_iter_based needs the number of iterations in an epoch, got {epoch_length}"
         )
-    out = dict(options)
+    out = copy(options)
     for name in ("begin", "end"):
         if name in out and out[name] != INF:
             out[name] = int(out[name] * epoch_length)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
+from loopwright.optim.find import find
 from loopwright.registry import OPTIMIZERS
-from loopwright.registry.build import resolve
 
 _CHOICES = ("fused", "foreach", "capturable", "differentiable")
 _FUSED_ON_CPU = ("Adam", "AdamW", "SGD", "Adagrad")
@@ -23,7 +24,7 @@ def optimizer_class(cfg: dict[str, Any]) -> Any:
     """The class that a config's `type` means."""
     if "type" not in cfg:
         raise ValueError(f"optimizer needs `type`, got only {', '.join(cfg) or 'nothing'}")
-    return resolve(cfg["type"], OPTIMIZERS, cfg)
+    return find(cfg["type"], OPTIMIZERS, cfg)
 
 
 def optimizer_defaults(cfg: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,9 @@ def build_optimizer(cfg: dict[str, Any], groups: Sequence[dict[str, Any]]) -> Op
     kind = optimizer_class(cfg)
     params = [p for group in groups for p in group["params"]]
     chosen = {} if any(key in cfg for key in _CHOICES) else fastest(kind, params)
-    optimizer: Optimizer = OPTIMIZERS.build({**cfg, **chosen}, params=list(groups))
+    known = copy(cfg)
+    known["type"] = kind
+    optimizer: Optimizer = OPTIMIZERS.build(known, params=list(groups), **chosen)
     return optimizer
 
 

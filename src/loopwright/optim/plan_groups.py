@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from loopwright.optim.build import without
+from loopwright.optim.find import find
 from loopwright.optim.groups import Decision
 from loopwright.optim.unwrap import unwrap
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS
-from loopwright.registry.build import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ def param_groups(model: nn.Module, cfg: dict[str, Any]) -> GroupPlan:
     [0.001, 0.002]
     """
     kind = cfg.get("constructor") or "DefaultOptimWrapperConstructor"
-    rest = {k: v for k, v in cfg.items() if k not in ("constructor", "paramwise_cfg")}
-    constructor = resolve(kind, OPTIM_WRAPPER_CONSTRUCTORS, cfg)(rest, cfg.get("paramwise_cfg"))
+    rest = without(cfg, "constructor", "paramwise_cfg")
+    constructor = find(kind, OPTIM_WRAPPER_CONSTRUCTORS, cfg)(rest, cfg.get("paramwise_cfg"))
     if not hasattr(constructor, "groups"):
         raise TypeError(
             f"{type(constructor).__name__} has no `groups(model)`, so its groups are known only "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any, NamedTuple
 
 from loopwright.optim.kinds import NAMES, bound, in_iterations
@@ -52,7 +53,11 @@ def entries(cfg: Any) -> list[dict[str, Any]]:
 def with_end(entry: dict[str, Any], run: Run) -> dict[str, Any]:
     """An entry whose `end`, if it has none, is the end of the run."""
     limit = run.limit(by_epoch=entry.get("by_epoch", True))
-    return entry if "end" in entry or limit is None else {**entry, "end": limit}
+    if "end" in entry or limit is None:
+        return entry
+    ended = copy(entry)
+    ended["end"] = limit
+    return ended
 
 
 def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]:
@@ -61,16 +66,22 @@ def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]
     >>> converted(dict(type="StepLR", step_size=2, end=3, convert_to_iter_based=True), 10)
     {'type': 'StepLR', 'step_size': 20, 'end': 30, 'by_epoch': False}
     """
-    options = dict(entry)
-    length = options.pop("epoch_length", epoch_length)
-    if not options.pop("convert_to_iter_based", False):
+    options = copy(entry)
+    length = entry.get("epoch_length", epoch_length)
+    convert = entry.get("convert_to_iter_based", False)
+    for done in ("epoch_length", "convert_to_iter_based"):
+        if done in options:
+            del options[done]
+    if not convert:
         return options
     if not options.get("by_epoch", True):
         raise ValueError(
             f"{options.get('type')}: convert_to_iter_based is for schedules counted in epochs, "
             "but by_epoch is False"
         )
-    return in_iterations(options, length) | {"by_epoch": False}
+    options = in_iterations(options, length)
+    options["by_epoch"] = False
+    return options
 
 
 def kind_of(entry: dict[str, Any]) -> str:
