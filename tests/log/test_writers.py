@@ -181,7 +181,7 @@ def test_a_broken_pipe_does_not_end_the_process(tmp_path):
     )
     assert process.stdout.readline()
     process.stdout.close()
-    process.wait(60)
+    assert process.wait(60) == 0
     assert (tmp_path / "done").read_text() == "yes"
 
 

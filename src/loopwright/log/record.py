@@ -147,7 +147,8 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
     points: list[Point] = []
     for name, (history, count) in fresh.items():
         shown = _shown(name, spec.tag)
-        if spec.tag == "train" and 2 * count <= span and storage.put_alone(name):
+        rare = 2 * count <= span or (count == 1 and history.tail_iters(1)[0] != place.iter)
+        if spec.tag == "train" and rare and storage.put_alone(name):
             scalars |= _own_iterations(shown, history, count, place, points)
         else:
             scalars[shown] = _summary(storage, name, shown, history, count, spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,14 +28,18 @@ def steady_console(**options: object) -> Console:
 
     class SteadyConsole(Console):
         def on_broken_pipe(self) -> None:
-            self.quiet = True
+            quietly(self)
 
     return SteadyConsole(**options)  # type: ignore[arg-type]
 
 
 def quietly(console: Console) -> None:
-    """Silence a console whose terminal is gone."""
+    """Silence a console whose terminal is gone; what is still buffered goes nowhere."""
     console.quiet = True
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no file, or closed already
+        descriptor, nowhere = console.file.fileno(), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 def sparkline(values: Sequence[float], width: int = 30) -> str:

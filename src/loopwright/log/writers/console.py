@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsoleWriter", "Pace", "line", "span"]
 
+_BETWEEN_PICTURES = 0.1  # seconds
+
 
 class Pace:
     """How long the rest takes at the pace since the first record, validation and all included."""
@@ -49,6 +51,7 @@ class ConsoleWriter:
         self.best: dict[str, float] = {}
         self._last: LogRecord | None = None
         self._display: Any = None
+        self._drawn = float("-inf")
 
     def write(self, record: LogRecord) -> None:
         """Show the record."""
@@ -68,6 +71,7 @@ class ConsoleWriter:
         """Leave the last picture on the screen."""
         if self._display is not None:
             try:
+                self._display.update(self._picture(), refresh=True)
                 self._display.stop()
             except (OSError, ValueError):
                 quietly(self.console)
@@ -81,10 +85,16 @@ class ConsoleWriter:
                 self.best[name] = value
 
     def _show(self, record: LogRecord) -> None:
-        if not self.live:
-            text = line(record, self.pace.left)
-            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        if self.console.quiet:
             return
+        if not self.live:
+            self.console.file.write(line(record, self.pace.left) + "\n")
+            self.console.file.flush()
+            return
+        now = time.monotonic()
+        if record.tag == "train" and now - self._drawn < _BETWEEN_PICTURES:
+            return
+        self._drawn = now
         if self._display is None:
             from rich.live import Live
 
