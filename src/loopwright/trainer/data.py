@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
 def endless(loader: Iterable[Any], done: int = 0) -> Iterator[Any]:
     """Batches of the loader again and again, from where ``done`` iterations leave it.
 
-    A loader with ``set_position`` starts at the right batch of the right epoch, one with a sampler
-    that has ``set_epoch`` in the right epoch, any other from its start. An iterator that ends is
-    not started again.
+    A loader with ``set_position`` and a list of batches start at the right batch, one with a
+    sampler that has ``set_epoch`` at the start of the right epoch, any other at its start; where
+    batches come again, a warning says so. An iterator that ends is not started again.
 
     Raises RuntimeError for a loader that gives nothing, or no more.
     """
     length = _length(loader)
     epoch, batch = divmod(done, length) if length else (0, done)
     while True:
-        _place(loader, epoch, batch)
         empty = True
-        for item in loader:
+        for item in _placed(loader, epoch, batch):
             empty = False
             yield item
         if empty:
@@ -31,13 +31,22 @@ def endless(loader: Iterable[Any], done: int = 0) -> Iterator[Any]:
         epoch, batch = epoch + 1, 0
 
 
-def _place(loader: Any, epoch: int, batch: int) -> None:
+def _placed(loader: Any, epoch: int, batch: int) -> Iterable[Any]:
+    """The loader, standing at a batch of an epoch as well as it can."""
     if hasattr(loader, "set_position"):
         loader.set_position(epoch, batch)
-        return
+        return loader  # type: ignore[no-any-return]
+    if isinstance(loader, Sequence):
+        return loader[batch:]
     set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
     if set_epoch is not None:
         set_epoch(epoch)
+    if batch:
+        warnings.warn(
+            f"{type(loader).__name__} cannot start at batch {batch}: {batch} batches come again",
+            stacklevel=3,
+        )
+    return loader  # type: ignore[no-any-return]
 
 
 def _length(loader: Any) -> int | None:

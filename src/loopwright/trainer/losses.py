@@ -129,7 +129,7 @@ def _merged(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _message(iteration: int, logs: Mapping[str, Any]) -> str:
-    told = {name: float(value) for name, value in logs.items() if name != "data_time"}
+    told = {k: float(_detached(v)) for k, v in logs.items() if k != "data_time"}
     bad = [name for name, value in told.items() if not math.isfinite(value)]
     parts = ", ".join(f"{name}={value:g}" for name, value in told.items())
     return f"at iteration {iteration} (0-based) {', '.join(bad)} is not finite: {parts}"
