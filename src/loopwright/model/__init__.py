@@ -14,6 +14,7 @@ _HOMES = {
     "trainable": ("as_trainable",),
     "predictions": ("predictions",),
     "preprocessor": ("BaseDataPreprocessor", "ImgDataPreprocessor", "stack_batch"),
+    "dense": ("DetDataPreprocessor", "SegDataPreProcessor", "SelfSupDataPreprocessor"),
     "module": ("BaseModule", "ModuleDict", "ModuleList", "Sequential"),
     "init": (
         "BaseInit",

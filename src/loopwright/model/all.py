@@ -1,5 +1,25 @@
 """Every module of this package that registers something: import it and all names are there."""
 
-from loopwright.model import averaged, init, module, preprocessor, pretrained, sharded, tta, wrap
+from loopwright.model import (
+    averaged,
+    dense,
+    init,
+    module,
+    preprocessor,
+    pretrained,
+    sharded,
+    tta,
+    wrap,
+)
 
-__all__ = ["averaged", "init", "module", "preprocessor", "pretrained", "sharded", "tta", "wrap"]
+__all__ = [
+    "averaged",
+    "dense",
+    "init",
+    "module",
+    "preprocessor",
+    "pretrained",
+    "sharded",
+    "tta",
+    "wrap",
+]
