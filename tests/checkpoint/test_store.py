@@ -178,6 +178,20 @@ def test_the_state_saved_is_that_of_the_call_even_if_training_goes_on(tmp_path):
     assert value_of(store.load()) == 1
 
 
+def test_the_memory_of_one_copy_serves_every_save(tmp_path):
+    with Store(tmp_path, async_save=True) as store:
+        live = state(1)
+        store.save("epoch_1", live, step=1)
+        first = store._spare["model"]["w"].tensor
+        live["model"]["w"].fill_(2)
+        store.save("epoch_2", live, step=2)
+        assert store._spare["model"]["w"].tensor is first
+        assert first.data_ptr() != live["model"]["w"].data_ptr()
+        live["model"]["w"] = torch.full((9,), 3.0)
+        store.save("epoch_3", live, step=3)
+    assert [value_of(store.load(f"epoch_{k}")) for k in (1, 2, 3)] == [1, 2, 3]
+
+
 def test_at_most_one_save_is_in_flight(tmp_path):
     disk = SlowDisk()
     store = Store(tmp_path, async_save=True, disk=disk)

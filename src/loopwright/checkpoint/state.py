@@ -104,12 +104,22 @@ def unpack_packed(packed: Packed) -> Any:
     return unpack(packed.tree, tensors)
 
 
-def snapshot(packed: Packed) -> Packed:
-    """The same with every tensor copied to CPU memory: training may go on changing its own."""
-    groups = {
-        stem: {name: Stored(s.dtype, s.shape, _copy(s.tensor)) for name, s in group.items()}
-        for stem, group in packed.groups.items()
-    }
+Groups = dict[str, dict[str, Stored]]
+
+
+def snapshot(packed: Packed, spare: Mapping[str, Mapping[str, Stored]] | None = None) -> Packed:
+    """The same with every tensor copied to CPU memory: training may go on changing its own.
+
+    Memory of an earlier snapshot given as ``spare`` is written over where it fits: touching new
+    memory costs more than the copy.
+    """
+    groups: Groups = {}
+    for stem, group in packed.groups.items():
+        old = (spare or {}).get(stem, {})
+        groups[stem] = {
+            name: Stored(s.dtype, s.shape, _copy(s.tensor, old.get(name)))
+            for name, s in group.items()
+        }
     return Packed(packed.tree, groups)
 
 
@@ -132,9 +142,14 @@ def _all_finite(tensor: torch.Tensor) -> torch.Tensor:
     return torch.isfinite(wide).all()
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
-    """A CPU copy that owns its memory."""
+def _copy(tensor: torch.Tensor, spare: Stored | None = None) -> torch.Tensor:
+    """A CPU copy that owns its memory, or lives in the spare one's."""
     with torch.no_grad():
+        if spare is not None and (spare.tensor.dtype, spare.tensor.shape) == (
+            tensor.dtype,
+            tensor.shape,
+        ):
+            return spare.tensor.copy_(tensor.detach())
         return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 

@@ -20,7 +20,7 @@ from loopwright.checkpoint.place import Draft, Place, Where, place_of
 from loopwright.checkpoint.readback import moved, read_checkpoint, verify
 from loopwright.checkpoint.retention import retain
 from loopwright.checkpoint.sealed import SUFFIXES
-from loopwright.checkpoint.state import pack, snapshot
+from loopwright.checkpoint.state import Groups, pack, snapshot
 from loopwright.checkpoint.writing import Work, write_folder, write_single
 from loopwright.files import Disk
 
@@ -77,7 +77,8 @@ class Store:
     """The checkpoints of one run, in a local folder or at an fsspec address (``memory://ckpt``).
 
     ``async_save=True`` copies the state and writes it on another thread: at most one save is in
-    flight, an error of it is raised by the next call (or by `poll`, which never waits).
+    flight, an error of it is raised by the next call (or by `poll`, which never waits). The memory
+    of the copy (one state) is kept for the next save until `close`.
 
     >>> import tempfile, torch
     >>> store = Store(tempfile.mkdtemp())
@@ -95,6 +96,7 @@ class Store:
         self._verified: set[str] = set()
         self._sequence: int | None = None
         self._swept = False
+        self._spare: Groups = {}
 
     # -- saving ---------------------------------------------------------------------------------
 
@@ -120,7 +122,8 @@ class Store:
         note = encode(meta, no_leaf, path="meta")
         write = write_single if name.endswith(SUFFIXES) else write_folder
         if self.async_save:
-            packed = snapshot(packed)
+            packed = snapshot(packed, self._spare)
+            self._spare = packed.groups
         work = Work(name=name, step=step, sequence=self._next(), meta=note, packed=packed)
         job = functools.partial(self._commit, work, write, then)
         if self.async_save:
@@ -305,8 +308,9 @@ class Store:
         self._work.wait()
 
     def close(self) -> None:
-        """`wait`; the store may be used again."""
+        """`wait`, and give the copies' memory back; the store may be used again."""
         self._work.wait()
+        self._spare = {}
 
     def __enter__(self) -> Self:
         return self
