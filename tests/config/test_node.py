@@ -89,6 +89,7 @@ def test_copies_and_pickles_keep_values_and_places(tmp_path):
         assert other.a.c.type == Deferred("torch.nn", "ReLU")
         assert str(other.origin("a.c.type")).endswith("c.py:5")
         assert str(other.origin("a.d")) == "merge_from_dict"
+        assert str(other.origin("a.b.1")).endswith("c.py:5")
         assert other.filename == cfg.filename
     deep = copy.deepcopy(cfg)
     deep.a.b.append(3)
@@ -125,6 +126,8 @@ def test_a_config_behaves_as_a_mapping():
         Config([1])
     with pytest.raises(KeyError, match="reserved"):
         Config(dict(text=1))
+    with pytest.raises(AttributeError, match="belongs to Config"):
+        cfg.filename = "x"
 
 
 def test_a_path_that_is_not_there_is_an_error_with_the_nearest(tmp_path):

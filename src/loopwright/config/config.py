@@ -183,7 +183,12 @@ class Config:
         return getattr(self._cfg_dict, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._cfg_dict[name] = value
+        if name in _OWN:
+            _set(self, name, value)
+        elif hasattr(type(self), name):
+            raise AttributeError(f"{name!r} belongs to Config and cannot be set")
+        else:
+            self._cfg_dict[name] = value
 
     def __delattr__(self, name: str) -> None:
         delattr(self._cfg_dict, name)

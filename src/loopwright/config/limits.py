@@ -17,7 +17,7 @@ class Limits:
     file_bytes: int = 4_000_000
     files: int = 500
     base_depth: int = 50
-    steps: int = 400_000
+    steps: int = 200_000
     items: int = 400_000
     characters: int = 1_000_000
     bits: int = 4096

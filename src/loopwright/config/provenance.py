@@ -11,6 +11,21 @@ from typing import Any
 COMMAND_LINE = "command line"
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is kept of the syntax of a list in a pickle: the lines of its elements."""
+
+    lineno: int
+    elts: tuple[Outline, ...] | None
+
+
+def _outline(node: Any) -> Outline | None:
+    elements = getattr(node, "elts", None)
+    if node is None or elements is None:
+        return None
+    return Outline(node.lineno, tuple(_outline(e) or Outline(e.lineno, None) for e in elements))
+
+
 class Origin:
     """One place where a key was written; ``previous`` is the place whose value it replaced.
 
@@ -26,7 +41,7 @@ class Origin:
         self,
         file: str,
         line: int = 0,
-        node: ast.AST | None = None,
+        node: ast.AST | Outline | None = None,
         previous: Origin | None = None,
         replaced: Any = None,
     ) -> None:
@@ -64,7 +79,8 @@ class Origin:
         return hash((self.file, self.line))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Origin, (self.file, self.line, None, self.previous, self.replaced)
+        outline = _outline(self._node)
+        return Origin, (self.file, self.line, outline, self.previous, self.replaced)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Origin:
         return self
