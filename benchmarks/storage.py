@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -68,29 +69,32 @@ def record_cost(scalars: int, interval: int) -> dict[str, float]:
 
 
 def long_run(iterations: int) -> dict[str, float]:
-    """Cost of an iteration early and late in a run that nobody reads, and the growth of memory."""
+    """An iteration of an old run that nobody reads beside one of a fresh run, and memory growth."""
     import psutil
 
     losses = {f"loss_{i}": torch.tensor(float(i)) for i in range(4)}
-    storage, process = EventStorage(), psutil.Process()
+    old, fresh, process = EventStorage(), EventStorage(), psutil.Process()
 
-    def stretch(count: int) -> float:
+    def stretch(storage: EventStorage, count: int) -> float:
         began = time.process_time()
         for _ in range(count):
             storage.iter += 1
             storage.put_dict(losses, "train/")
         return (time.process_time() - began) / count * 1e6
 
-    stretch(50_000)
-    early, before = stretch(50_000), process.memory_info().rss
-    stretch(iterations - 150_000)
-    late, after = stretch(50_000), process.memory_info().rss
+    stretch(old, 50_000)
+    before = process.memory_info().rss
+    stretch(old, iterations)
+    after = process.memory_info().rss
+    stretch(fresh, 20_000)
+    pairs = [(stretch(old, 10_000), stretch(fresh, 10_000)) for _ in range(15)]
+    old_us, fresh_us = (statistics.median(column) for column in zip(*pairs))
     return {
-        "early_us": early,
-        "late_us": late,
-        "late_over_early": late / early,
+        "old_us": old_us,
+        "fresh_us": fresh_us,
+        "old_over_fresh": old_us / fresh_us,
         "rss_growth_kib": (after - before) / 1024,
-        "state_bytes": float(len(json.dumps(storage.state_dict()))),
+        "state_bytes": float(len(json.dumps(old.state_dict()))),
     }
 
 
