@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopwright.checkpoint.download import fetch
     from loopwright.checkpoint.errors import (
         Broken,
         CheckpointError,
@@ -35,6 +36,7 @@ _WHERE = {
     "Store": "store",
     "WeightsError": "errors",
     "better": "retention",
+    "fetch": "download",
     "find_state_dict": "loading",
     "infer_rule": "retention",
     "load_any": "loading",
@@ -57,6 +59,7 @@ __all__ = [
     "Store",
     "WeightsError",
     "better",
+    "fetch",
     "find_state_dict",
     "infer_rule",
     "load_any",

@@ -11,7 +11,7 @@ from typing import Any
 from loopwright.checkpoint.codec import from_json
 from loopwright.checkpoint.errors import Broken, CheckpointError
 from loopwright.checkpoint.foreign import children, describe
-from loopwright.checkpoint.inert import ITEM_SIZES, ArraySpec, TensorSpec
+from loopwright.checkpoint.inert import ITEM_SIZES, ArraySpec, Inert, TensorSpec
 from loopwright.checkpoint.local import LocalPlace
 from loopwright.checkpoint.manifest import (
     MANIFEST,
@@ -207,8 +207,9 @@ def _spec_lines(value: Any) -> Iterator[TensorLine]:
 
 def _named_children(path: str, item: Any) -> Iterator[tuple[str, Any]]:
     head = f"{path}." if path else ""
-    if isinstance(item, dict):
-        for key, child in item.items():
+    named = item.state if isinstance(item, Inert) else item
+    if isinstance(named, dict):
+        for key, child in named.items():
             yield f"{head}{str(key)[:200]}", child
     else:
         for place, child in enumerate(children(item)):
