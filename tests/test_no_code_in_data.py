@@ -49,7 +49,9 @@ def keyword(call: ast.Call, name: str):
 def findings(source: str) -> list[str]:
     """Every way to run data that this source holds."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    torchs = {"torch", *torch_aliases(tree)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = {alias.name.partition(".")[0] for alias in node.names}
             found += [f"{node.lineno}: imports {name}" for name in names & MODULES]
@@ -60,11 +62,20 @@ def findings(source: str) -> list[str]:
             full = {f"{node.module}.{name}" for name in names}
             found += [f"{node.lineno}: imports {n}" for n in full & (SHELL | YAML | set(LOADERS))]
         elif isinstance(node, ast.Call):
-            found += [f"{node.lineno}: {told}" for told in call_findings(node)]
+            found += [f"{node.lineno}: {told}" for told in call_findings(node, torchs)]
     return found
 
 
-def call_findings(call: ast.Call) -> list[str]:
+def torch_aliases(tree: ast.AST):
+    """Names this file gives to torch or a part of it (our own ``dist`` sends no pickles)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.asname for a in node.names if a.asname and a.name.startswith("torch"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def call_findings(call: ast.Call, torchs: set[str]) -> list[str]:
     """What is wrong with one call."""
     name = dotted(call.func)
     last = call.func.attr if isinstance(call.func, ast.Attribute) else name
@@ -73,7 +84,7 @@ def call_findings(call: ast.Call) -> list[str]:
         told.append(f"calls {name}")
     if name in SHELL or name in YAML:
         told.append(f"calls {name}")
-    if last in UNSAFE_BY_NAME and name.startswith(("torch", "dist")):
+    if last in UNSAFE_BY_NAME and name.partition(".")[0] in torchs:
         told.append(f"calls {name}, which pickles")
     if name in LOADERS:
         option, safe = LOADERS[name]
@@ -109,6 +120,8 @@ def test_the_doors_are_where_they_are_said_to_be_and_really_doors(door):
         "from os import system", "subprocess.run('x', shell=True)", "yaml.load(x)",
         "yaml.full_load(x)", "torch.load(x)", "torch.load(x, weights_only=False)",
         "torch.load(x, weights_only=flag)", "np.load(x)", "numpy.load(x, allow_pickle=True)",
+        "import torch.distributed as dist\ndist.gather_object(x)",
+        "from torch.distributed import all_gather_object\nall_gather_object(x, y)",
         "anything(x, allow_pickle=True)", "torch.distributed.all_gather_object(a, b)",
         "def f():\n    import dill", "torch.storage._load_from_bytes(x)",
     ],
@@ -120,7 +133,8 @@ def test_the_test_sees_each_of_them(source):
 @pytest.mark.parametrize(
     "source",
     ["import json", "torch.load(x, weights_only=True)", "np.load(x, allow_pickle=False)",
-     "yaml.safe_load(x)", "re.compile(x)", "model.eval()", "subprocess.run(['git'])",
+     "yaml.safe_load(x)", "re.compile(x)", "model.eval()",
+     "from loopwright import dist\ndist.gather_object(x)", "subprocess.run(['git'])",
      "torch.compile(x)", "ast.literal_eval(x)"],
 )  # fmt: skip
 def test_what_is_harmless_passes(source):
