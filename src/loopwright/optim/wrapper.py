@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from loopwright.optim import fast
 from loopwright.optim.accumulate import plan
 from loopwright.optim.clip import Clip, make_clip
 from loopwright.optim.saved import by_name, for_layout
@@ -106,7 +107,7 @@ class OptimWrapper(BaseOptimWrapper):
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of a loss, counted."""
         self.last_update = False
-        loss.backward(**kwargs)
+        fast.backward(loss, kwargs)
         self._inner_count += 1
         if self.after_backward is not None:
             self.after_backward()
@@ -115,7 +116,7 @@ class OptimWrapper(BaseOptimWrapper):
         """Clip, then step the optimizer."""
         if self._clip is not None:
             self._clip_grad()
-        self.optimizer.step(**kwargs)
+        fast.step(self.optimizer, kwargs)
         self.last_update = True
 
     def zero_grad(self, **kwargs: Any) -> None:
@@ -165,7 +166,8 @@ class OptimWrapper(BaseOptimWrapper):
         every = self._accumulative_counts
         if every == 1:
             return
-        if init_counts % every and all(p.grad is None for p in self._params()):
+        inside = init_counts % every != 0 and init_counts != max_counts
+        if inside and all(p.grad is None for p in self._params()):
             warnings.warn(
                 f"the run goes on at iteration {init_counts}, inside a window of {every} "
                 "accumulated ones: without its gradients that window weighs less",
