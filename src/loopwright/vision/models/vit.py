@@ -137,6 +137,9 @@ class VisionTransformer(BaseModule):
     def _start(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
+        nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
+        if self.patch_embed.projection.bias is not None:
+            nn.init.zeros_(self.patch_embed.projection.bias)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
