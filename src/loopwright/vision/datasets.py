@@ -73,7 +73,8 @@ def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
 class DigitScenes:
     """Canvases with one to ``most`` digits, for segmentation or detection.
 
-    Segmentation gives ``data_samples`` (size, size) of 0 (background) or digit + 1; detection a
+    Segmentation gives ``data_samples`` (size, size) of 0 (background) or digit + 1 (or, with
+    ``ink``, 1 for every digit); detection a
     dict of ``boxes`` (k, 4) xyxy in pixels, ``labels`` (k,) and ``ignore`` (k,). ``planted`` spoils
     or adds boxes, an exact number a cause (see ``loopwright.vision.plant``); ``policy`` repairs
     them (see ``loopwright.vision.boxes``), and ``findings`` is then cause, action and count.
@@ -88,6 +89,7 @@ class DigitScenes:
         count: int | None = None,
         most: int = 4,
         seed: int = 0,
+        ink: bool = False,
         augment: bool = False,
         planted: Mapping[str, int] | None = None,
         policy: Mapping[str, Any] | None = None,
@@ -95,7 +97,7 @@ class DigitScenes:
         if task not in ("segmentation", "detection"):
             raise ValueError(f"task must be 'segmentation' or 'detection', got {task!r}")
         count = _COUNTS[split] if count is None else count
-        self.task, self.size, self.augment = task, size, augment
+        self.task, self.size, self.ink, self.augment = task, size, ink, augment
         self.deterministic = not augment
         self.scenes = [
             digits.scene(split, index, size=size, most=most, seed=seed) for index in range(count)
@@ -127,6 +129,8 @@ class DigitScenes:
     def metainfo(self) -> dict[str, Any]:
         if self.task == "detection":
             return {"classes": digits.CLASSES, "palette": digits.PALETTE}
+        if self.ink:
+            return {"classes": ("background", "digit"), "palette": ((0, 0, 0), digits.PALETTE[0])}
         return {
             "classes": ("background", *digits.CLASSES),
             "palette": ((0, 0, 0), *digits.PALETTE),
@@ -139,6 +143,7 @@ class DigitScenes:
         image = torch.from_numpy(self.scenes[index].image)[None]
         if self.task == "segmentation":
             mask = torch.from_numpy(self.scenes[index].mask).long()
+            mask = mask.clamp(max=1) if self.ink else mask
             if self.augment:
                 image, mask = views.shift_with_mask(image, mask, self.size // 8)
             return {"inputs": image, "data_samples": mask}

@@ -1,0 +1,40 @@
+# A masked autoencoder learns digits without labels; the published optimizer, for 120 epochs.
+_base_ = './document.py'
+
+max_epochs = 120
+warmup = 12
+
+model = dict(
+    type='MAE',
+    backbone=dict(
+        type='VisionTransformer', img_size=16, patch_size=4, in_channels=1, embed_dims=96,
+        num_layers=4, num_heads=4, out_type='raw'),
+    decoder_dims=64,
+    decoder_layers=2,
+    decoder_heads=4,
+    mask_ratio=0.6,
+    norm_pix=False)
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=0,
+    drop_last=True,
+    dataset=dict(type='DigitsUnlabelled', split='train', size=16, views=1),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'))
+
+# The published rate belongs to a batch of 4096; this is its rule for 128, times ten: a small model.
+optim_wrapper = dict(optimizer=dict(lr=1.5e-4 * 128 / 256 * 32))
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-4, by_epoch=True, begin=0, end=warmup,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR', T_max=max_epochs - warmup, by_epoch=True, begin=warmup,
+        end=max_epochs, convert_to_iter_based=True)
+]
+train_cfg = dict(max_epochs=max_epochs)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=9),
+    checkpoint=dict(type='CheckpointHook', interval=60, max_keep_ckpts=1))
+randomness = dict(seed=0)

@@ -1,0 +1,62 @@
+# A ViT with a UPerNet head finds what is ink on textured canvases; the published schedule, shortened.
+_base_ = './document.py'
+
+classes = 2
+max_iters = 300
+warmup = 30
+
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(
+        type='VisionTransformer',
+        img_size=32,
+        patch_size=4,
+        in_channels=1,
+        embed_dims=64,
+        num_layers=12,
+        num_heads=4,
+        out_type='featmap',
+        out_indices=(2, 5, 8, 11)),
+    neck=dict(type='Feature2Pyramid', embed_dim=64, rescales=(2, 1, 1, 0.5)),
+    decode_head=dict(
+        type='UPerHead', in_channels=(64, 64, 64, 64), channels=24, num_classes=classes))
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=0,
+    dataset=dict(type='DigitScenes', split='train', task='segmentation', size=32, ink=True,
+        count=600, augment=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'))
+val_dataloader = dict(
+    batch_size=25,
+    num_workers=0,
+    dataset=dict(type='DigitScenes', split='val', task='segmentation', size=32, ink=True),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'))
+test_dataloader = dict(
+    batch_size=25,
+    num_workers=0,
+    dataset=dict(type='DigitScenes', split='test', task='segmentation', size=32, ink=True),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'))
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU', 'mDice'])
+test_evaluator = val_evaluator
+
+# What the CPU form changes: 300 iterations from scratch need a larger rate than 80k of fine-tuning.
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=warmup),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0.0,
+        T_max=max_iters - warmup,
+        begin=warmup,
+        end=max_iters,
+        by_epoch=False,
+    )
+]
+train_cfg = dict(max_iters=max_iters, val_interval=150)
+default_hooks = dict(checkpoint=dict(interval=150, max_keep_ckpts=1))
+randomness = dict(seed=0)
