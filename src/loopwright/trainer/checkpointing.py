@@ -220,17 +220,25 @@ class BestCheckpointer(HookBase):
         self.best_metric: float | None = None
         self.best_iter: int | None = None
         self._seen = -1
+        self._resumed = False
+
+    def before_train(self) -> None:
+        """After a resume: an evaluation may have been made up for."""
+        if self._resumed:
+            self._look(self.trainer.iter - 1)
+        self._resumed = False
 
     def after_step(self) -> None:
         done = self.trainer.iter + 1
         if self._period > 0 and done % self._period == 0 and done != self.trainer.max_iter:
-            self._look()
+            self._look(done - 1)
 
     def after_train(self) -> None:
         if self.trainer.iter >= self.trainer.max_iter:
-            self._look()
+            self._look(self.trainer.max_iter - 1)
 
-    def _look(self) -> None:
+    def _look(self, last: int) -> None:
+        """Save if the metric's latest value is the best; ``last`` is the iteration just finished."""
         latest = self.trainer.storage.latest()
         if self._metric not in latest:
             near = difflib.get_close_matches(self._metric, latest, n=1)
@@ -242,7 +250,6 @@ class BestCheckpointer(HookBase):
             return
         self._seen = iteration
         self.best_metric, self.best_iter = value, iteration
-        last = min(self.trainer.iter, self.trainer.max_iter - 1)
         self._checkpointer.save(self._prefix, tag=False, iteration=last)
         logger.info("best %s so far: %.5f at iteration %d", self._metric, value, iteration)
 
@@ -255,3 +262,5 @@ class BestCheckpointer(HookBase):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best_metric, self.best_iter = state["best_metric"], state["best_iter"]
+        self._seen = -1 if self.best_iter is None else self.best_iter
+        self._resumed = True

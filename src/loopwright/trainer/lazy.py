@@ -11,6 +11,7 @@ from typing import Any
 from loopwright.config import Config, ConfigDict, ConfigError, apply_overrides
 from loopwright.config.deferred import Deferred
 from loopwright.config.dump import dump
+from loopwright.config.node import make
 from loopwright.files import atomic_write
 from loopwright.registry import allow_packages
 from loopwright.registry.allow import locate
@@ -141,7 +142,9 @@ class LazyConfig:
         else:
             values = ConfigDict(Config.fromfile(filename).to_dict())
         if keys is None:
-            return ConfigDict({k: v for k, v in values.items() if _is_shown(k, v)})
+            shown = {key: value for key, value in values.items() if _is_shown(key, value)}
+            origins = values.origins_of()
+            return make(shown, {key: origins[key] for key in shown if key in origins})
         if isinstance(keys, str):
             return _key(values, keys, filename)
         return tuple(_key(values, key, filename) for key in keys)

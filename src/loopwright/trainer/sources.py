@@ -94,7 +94,7 @@ class MMSource:
         return build_optim_wrapper(model, self.spec.optim_wrapper)
 
     def train_loader(self) -> Any:
-        loader = build_loader(self.spec.train_dataloader, self.env)
+        loader = build_loader(self.spec.train_dataloader, self.env, training=True)
         self.epoch_length = len(loader) if hasattr(loader, "__len__") else None
         return loader
 
@@ -114,7 +114,7 @@ class MMSource:
         return [name for name, loader in named if loader is not None][:1]
 
     def test_loader(self, name: str) -> Any:
-        return build_loader(_part(self.spec, f"{name}_dataloader"), self.env)
+        return build_loader(_part(self.spec, f"{name}_dataloader"), self.env, training=False)
 
     def evaluator(self, name: str) -> Any:
         return AsDatasetEvaluator(build_evaluator(_part(self.spec, f"{name}_evaluator")))

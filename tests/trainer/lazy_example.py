@@ -1,0 +1,3 @@
+"""A lazy config beside a test."""
+
+model = {"width": 5}
