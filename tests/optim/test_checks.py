@@ -209,3 +209,16 @@ def test_a_scale_needs_a_batch_to_start_from():
         scale_lr(wrapper(0.02), {"enable": True}, 2)
     with pytest.raises(ValueError, match="must be positive"):
         auto_scale(0.02, base_batch=0, real_batch=2)
+
+
+def test_large_numbers_are_written_out():
+    cfg = {"type": "MultiStepLR", "milestones": [1_600_000], "by_epoch": False}
+    assert schedule_findings(cfg, max_iters=1_600_000) == [
+        "MultiStepLR: milestone 1600000 never comes, the run ends at iteration 1600000"
+    ]
+
+
+def test_half_an_iteration_lost_to_rounding_is_not_spoken_of():
+    cosine = {"type": "CosineAnnealingLR", "begin": 0.5, "T_max": 4.5, "end": 5}
+    run = {"max_iters": 35, "max_epochs": 5, "epoch_length": 7}
+    assert found({**cosine, "convert_to_iter_based": True}, **run) == []

@@ -41,6 +41,11 @@ def schedule_findings(
     return found + _of_all(specs, run)
 
 
+def _said(number: float) -> str:
+    """A number as people write it: whole where it is whole."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
 def _begins_late(entry: dict[str, Any], run: Run) -> str | None:
     limit = run.limit(by_epoch=entry.get("by_epoch", True))
     begin = entry.get("begin", 0)
@@ -69,12 +74,12 @@ def _range(spec: Spec, limit: int, unit: str) -> list[str]:
     if spec.schedule is None:
         return []
     if spec.begin >= limit:
-        return [f"begins at {unit} {spec.begin:g}, when the run has ended at {limit}"]
+        return [f"begins at {unit} {_said(spec.begin)}, when the run has ended at {limit}"]
     if spec.by_epoch and limit == 1:
         return [f"counts epochs, and this run is one epoch: it never moves {spec.param}"]
     if "end" not in spec.given or spec.end <= limit:
         return []
-    return [f"ends at {unit} {spec.end:g}, the run already at {limit}: it is cut off"]
+    return [f"ends at {unit} {_said(spec.end)}, the run already at {limit}: it is cut off"]
 
 
 def _milestones(spec: Spec, limit: int, unit: str) -> list[str]:
@@ -86,12 +91,14 @@ def _milestones(spec: Spec, limit: int, unit: str) -> list[str]:
         at = spec.begin + milestone
         if at >= last:
             who = "the run ends" if last == limit else "the schedule ends"
-            counted = f" ({unit} {at:g})" if spec.begin else ""
-            found.append(f"milestone {milestone}{counted} never comes, {who} at {unit} {last:g}")
+            counted = f" ({unit} {_said(at)})" if spec.begin else ""
+            found.append(
+                f"milestone {milestone}{counted} never comes, {who} at {unit} {_said(last)}"
+            )
     if spec.begin and not found and spec.schedule.milestones:
         first = spec.schedule.milestones[0]
         found.append(
-            f"milestones count from begin={spec.begin:g}: {first} is {unit} {spec.begin + first:g}"
+            f"milestones count from begin={_said(spec.begin)}: {first} is {unit} {_said(spec.begin + first)}"
         )
     return found
 
@@ -101,12 +108,18 @@ def _period(spec: Spec, last: float, unit: str) -> list[str]:
     length = last - spec.begin
     if isinstance(spec.schedule, Cosine) and length > 0:
         period = spec.schedule.period
+        if abs(period - length) < 1:
+            return []
         if period < length:
-            return [f"T_max={period:g} is shorter than its range of {length:g} {unit}s: it rises"]
+            return [
+                f"T_max={_said(period)} is shorter than its range of {_said(length)} {unit}s: it rises"
+            ]
         if period > length:
-            return [f"T_max={period:g} is longer than its range of {length:g} {unit}s: it is cut"]
+            return [
+                f"T_max={_said(period)} is longer than its range of {_said(length)} {unit}s: it is cut"
+            ]
     if isinstance(spec.schedule, Poly) and spec.schedule.total <= 0:
-        return [f"has a range of {length:g} {unit}: it never moves"]
+        return [f"has a range of {_said(length)} {unit}: it never moves"]
     return []
 
 
@@ -114,7 +127,7 @@ def _one_cycle(spec: Spec, run: Run, accumulation: int) -> list[str]:
     if isinstance(spec.schedule, OneCycle):
         length = min(spec.end, run.limit(by_epoch=spec.by_epoch) or spec.end) - spec.begin
         if spec.schedule.total != length:
-            return [f"total_steps={spec.schedule.total}, but it makes {length:g} steps"]
+            return [f"total_steps={spec.schedule.total}, but it makes {_said(length)} steps"]
     total = spec.options.get("total_steps")
     if spec.schedule is None and spec.kind == "OneCycleLR" and total and run.max_iters:
         made = updates(accumulation, run.max_iters)
@@ -136,7 +149,7 @@ def _accumulation(spec: Spec, run: Run, accumulation: int) -> list[str]:
     last = min(spec.end, run.max_iters or spec.end) - spec.begin
     made = updates(accumulation, int(last))
     said = f"with accumulative_counts={accumulation} these are {made} updates"
-    return [f"counts {last:g} iterations; {said}"]
+    return [f"counts {_said(last)} iterations; {said}"]
 
 
 def _of_all(specs: list[Spec], run: Run) -> list[str]:
@@ -150,7 +163,7 @@ def _of_all(specs: list[Spec], run: Run) -> list[str]:
         end = _in_iterations(last, run)
         if end < run.max_iters and not _is_warmup(last):
             found.append(
-                f"{last.kind} is the last to move {param} and ends at iteration {end:g} of "
+                f"{last.kind} is the last to move {param} and ends at iteration {_said(end)} of "
                 f"{run.max_iters}: {param} stays where it is from there"
             )
     return found
