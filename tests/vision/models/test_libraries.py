@@ -31,7 +31,7 @@ needs_timm = pytest.mark.skipif(not usable("timm"), reason="timm does not import
 
 
 def test_a_library_that_is_missing_says_how_to_get_it():
-    with pytest.raises(ImportError, match="this model needs nowhere, .* pip install nowhere"):
+    with pytest.raises(ImportError, match=r"this model needs nowhere, .* pip install nowhere"):
         library("nowhere_to_be_found", "nowhere")
 
 
