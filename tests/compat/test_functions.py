@@ -1,0 +1,71 @@
+"""MMEngine's small functions: files, types, versions, checkpoints."""
+
+import argparse
+
+import pytest
+import torch
+from torch import nn
+
+from loopwright.compat import mm_checkpoint, mm_files, mm_utils
+from loopwright.compat.mm_config import DictAction
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_what_was_dumped_loads(tmp_path, suffix):
+    path = tmp_path / "deep" / f"data.{suffix}"
+    mm_files.dump({"a": [1, 2.5], "t": torch.arange(2)}, path)
+    assert mm_files.load(path) == {"a": [1, 2.5], "t": [0, 1]}
+    with path.open() as file:
+        assert mm_files.load(file) == {"a": [1, 2.5], "t": [0, 1]}
+
+
+def test_pickles_are_refused(tmp_path):
+    (tmp_path / "data.pkl").write_bytes(b"")
+    with pytest.raises(ValueError, match="pickles run code"):
+        mm_files.load(tmp_path / "data.pkl")
+
+
+def test_lists_and_dicts_of_lines(tmp_path):
+    mm_files.put_text("a 1\nb 2 3\n", tmp_path / "x.txt")
+    assert mm_files.list_from_file(tmp_path / "x.txt", prefix="_", offset=1) == ["_b 2 3"]
+    assert mm_files.dict_from_file(tmp_path / "x.txt") == {"a": "1", "b": ["2", "3"]}
+    assert list(mm_files.list_dir_or_file(tmp_path, suffix=".txt")) == ["x.txt"]
+
+
+def test_types_and_sequences():
+    assert mm_utils.is_list_of([1, 2], int)
+    assert not mm_utils.is_tuple_of([1], int)
+    assert mm_utils.to_2tuple(3) == (3, 3)
+    assert mm_utils.slice_list([1, 2, 3], [1, 2]) == [[1], [2, 3]]
+    assert mm_utils.concat_list([[1], [2]]) == [1, 2]
+    doubled = mm_utils.apply_to({"a": [1, (2,)]}, lambda x: isinstance(x, int), lambda x: 2 * x)
+    assert doubled == {"a": [2, (4,)]}
+
+
+def test_versions_compare():
+    ordered = ["0.9", "1.0.0a1", "1.0.0rc2", "1.0.0", "1.0.0.post1", "1.10"]
+    assert sorted(ordered, key=mm_utils.digit_version) == ordered
+
+
+def test_images_come_back_from_normalised_tensors():
+    pixels = mm_utils.tensor2imgs(torch.zeros(1, 3, 2, 2), mean=(1, 2, 3), std=(1, 1, 1))
+    assert pixels[0].shape == (2, 2, 3)
+    assert pixels[0][0, 0].tolist() == [3, 2, 1], "blue first"
+
+
+def test_a_command_lines_options_become_a_dict():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    args = parser.parse_args(["--cfg-options", "a.b=1", "c=[1,2]", "d=text"])
+    assert args.cfg_options == {"a.b": 1, "c": [1, 2], "d": "text"}
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "folder"])
+def test_a_saved_checkpoint_loads(tmp_path, name):
+    model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    path = str(tmp_path / name)
+    mm_checkpoint.save_checkpoint({"state_dict": model.state_dict(), "meta": {"iter": 3}}, path)
+    found = mm_checkpoint.load_checkpoint(other, path, strict=True)
+    assert found["meta"]["iter"] == 3
+    assert torch.equal(model.weight, other.weight)
+    assert mm_checkpoint.find_latest_checkpoint(str(tmp_path)) == path
