@@ -97,9 +97,8 @@ def _milestones(spec: Spec, limit: int, unit: str) -> list[str]:
             )
     if spec.begin and not found and spec.schedule.milestones:
         first = spec.schedule.milestones[0]
-        found.append(
-            f"milestones count from begin={_said(spec.begin)}: {first} is {unit} {_said(spec.begin + first)}"
-        )
+        at = _said(spec.begin + first)
+        found.append(f"milestones count from begin={_said(spec.begin)}: {first} is {unit} {at}")
     return found
 
 
@@ -110,14 +109,10 @@ def _period(spec: Spec, last: float, unit: str) -> list[str]:
         period = spec.schedule.period
         if abs(period - length) < 1:
             return []
+        span = f"its range of {_said(length)} {unit}s"
         if period < length:
-            return [
-                f"T_max={_said(period)} is shorter than its range of {_said(length)} {unit}s: it rises"
-            ]
-        if period > length:
-            return [
-                f"T_max={_said(period)} is longer than its range of {_said(length)} {unit}s: it is cut"
-            ]
+            return [f"T_max={_said(period)} is shorter than {span}: it rises"]
+        return [f"T_max={_said(period)} is longer than {span}: it is cut"]
     if isinstance(spec.schedule, Poly) and spec.schedule.total <= 0:
         return [f"has a range of {_said(length)} {unit}: it never moves"]
     return []
