@@ -57,6 +57,11 @@ def test_all_ranks_start_and_end_the_same(pair):
     assert pair[0]["start"] != pair[0]["end"]
 
 
+def test_ranks_that_start_apart_are_told_where(pair):
+    assert all("processes 0 and 1" in p["apart"] for p in pair)
+    assert all("first difference 1.weight" in p["apart"] for p in pair)
+
+
 def test_a_wrapped_model_is_found_again(pair):
     assert all(p["unwrapped"] for p in pair)
 

@@ -10,6 +10,7 @@ from loopwright import dist
 from loopwright.model import (
     BaseModel,
     as_trainable,
+    check_ranks,
     fingerprint,
     init_weights,
     unwrap,
@@ -125,6 +126,13 @@ def main():
         wrap_model(TwoSteps(), {"type": "MMDistributedDataParallel"}, CPU)
     except TypeError as error:
         found["refused"] = str(error)
+
+    check_ranks(fingerprint(layers()))
+    torch.manual_seed(rank)
+    try:
+        check_ranks(fingerprint(nn.Sequential(nn.Flatten(), nn.Linear(1, 1))))
+    except RuntimeError as error:
+        found["apart"] = str(error)
 
     norm = nn.BatchNorm1d(3).train()
     update_bn_stats(norm, [share(rank)[0]], num_iter=1)

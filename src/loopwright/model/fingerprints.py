@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from loopwright.dist import all_gather_object
 from loopwright.model.module import named_tensors
 from loopwright.model.prints import Fingerprint, TensorPrint
 from loopwright.model.wrap import unwrap
-
-_WRAPPERS = ("module.", "_orig_mod.")
 
 
 def fingerprint(model: nn.Module) -> Fingerprint:
@@ -30,6 +29,24 @@ def fingerprint(model: nn.Module) -> Fingerprint:
     for name, tensor in named_tensors(unwrap(model)):
         tensors[plain_name(name)] = tensor_print(name, tensor)
     return Fingerprint(tensors)
+
+
+def check_ranks(found: Fingerprint) -> None:
+    """Raises RuntimeError, naming the first tensor that differs, unless all ranks start the same.
+
+    Not for sharded models, whose fingerprint is gathered and so the same by itself.
+    """
+    totals = all_gather_object(found.total)
+    if len(set(totals)) == 1:
+        return
+    everyone = all_gather_object({name: t.sha256 for name, t in found.tensors.items()})
+    rank = next(i for i, total in enumerate(totals) if total != totals[0])
+    names = [n for n, sha in everyone[0].items() if everyone[rank].get(n) != sha]
+    first = names[0] if names else "one that process 0 lacks"
+    raise RuntimeError(
+        f"processes 0 and {rank} start from different parameters, first difference {first}: every "
+        "process must initialise from the same seed"
+    )
 
 
 def plain_name(name: str) -> str:

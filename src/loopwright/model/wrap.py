@@ -103,13 +103,9 @@ class MMSeparateDistributedDataParallel(nn.Module):
 
 
 def wrap_model(model: nn.Module, cfg: Mapping[str, Any], device: torch.device) -> nn.Module:
-    """A model in the wrapper that `cfg['type']` names, on its device.
+    """A model in the wrapper that `cfg['type']` names, with the rest of `cfg` as its arguments.
 
-    >>> wrap_model(nn.Linear(1, 1), {"type": "MMDistributedDataParalel"}, torch.device("cpu"))
-    Traceback (most recent call last):
-    ...
-    loopwright.registry.errors.UnknownNameError: 'MMDistributedDataParalel' is not a known model \
-wrapper; did you mean 'MMDistributedDataParallel' or 'MMSeparateDistributedDataParallel'?
+    Raises UnknownNameError for a name that no wrapper has, with the nearest.
     """
     cfg = {"type": "MMDistributedDataParallel", **cfg}
     places = [device.index or 0] if device.type == "cuda" else None
