@@ -1,10 +1,10 @@
 """Linear probe: how good the frozen features of a pre-trained model are, on few labels.
 
-    python recipes/linear_probe.py recipes/simclr_lars_pretrain/config.py --work-dir work_dirs/simclr
+    python recipes/linear_probe.py recipes/mae_pretrain/config.py --work-dir work_dirs/mae
 
-A logistic regression is fitted on the features of a few labelled digits of each class and tested on
-the test digits: on the pre-trained features, on those of the same model with random weights, and on
-raw pixels.
+A logistic regression is fitted on the features of a few labelled digits of each class and tested
+on the test digits: on the pre-trained features, on those of the same model with random weights, and
+on raw pixels.
 """
 
 from __future__ import annotations

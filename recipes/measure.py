@@ -1,6 +1,6 @@
 """Train recipes with several seeds and print what they reach: the tables of the READMEs.
 
-    python recipes/measure.py vit_segmentation rtmdet_edge --seeds 0 1 2
+python recipes/measure.py vit_segmentation rtmdet_edge --seeds 0 1 2
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from loopwright.vision.datasets import DigitsClassification
 
 install("detectron2")
 
-from detectron2.engine import HookBase, SimpleTrainer, hooks  # noqa: E402
-from detectron2.utils.events import (  # noqa: E402
+from detectron2.engine import HookBase, SimpleTrainer, hooks
+from detectron2.utils.events import (
     CommonMetricPrinter,
     JSONWriter,
     get_event_storage,

@@ -99,3 +99,12 @@ def test_a_saved_picture_reads_back(tmp_path):
     picture = draw.draw_det(np.random.RandomState(0).rand(20, 20))
     path = draw.save(picture, tmp_path / "made" / "a.png")
     assert np.array_equal(np.asarray(Image.open(path)), picture)
+
+
+def test_the_best_prediction_is_drawn_on_top():
+    boxes, labels = [[5, 20, 20, 40]] * 2, [0, 1]
+    drawn = draw.draw_boxes(
+        np.zeros((56, 56)), boxes, labels, [0.9, 0.4], classes=("a", "b"), palette=[RED, GREEN]
+    )
+    assert (drawn == RED).all(-1).any()
+    assert drawn[30, 5].tolist() == list(RED)

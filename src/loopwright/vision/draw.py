@@ -110,7 +110,8 @@ def draw_boxes(
 ) -> Picture:
     """xyxy boxes (k, 4) over an image that is enlarged ``scale`` times, with name and score.
 
-    Boxes that are not finite are left out.
+    Boxes that are not finite are left out; the first are drawn last, so that of predictions in
+    order of their scores the best is on top.
     """
     from PIL import Image, ImageDraw
 
@@ -119,7 +120,8 @@ def draw_boxes(
     rows = to_array(boxes).astype(np.float64).reshape(-1, 4)
     names = to_array(labels).astype(int) if labels is not None else np.zeros(len(rows), int)
     colours = palette_of(max([len(classes), *(names + 1)], default=1), palette)
-    for number, row in enumerate(rows):
+    for number in reversed(range(len(rows))):
+        row = rows[number]
         if not np.isfinite(row).all():
             continue
         left, right = sorted(row[[0, 2]] * scale)
