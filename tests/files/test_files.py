@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -173,31 +172,40 @@ def test_a_second_run_is_refused_with_73_and_told_who_holds_the_folder(tmp_path)
         pass
 
 
+def race(folder, ready, told, done):
+    """In a forked child: wait for the start, try, tell, and hold until all have tried."""
+    os.read(ready, 1)
+    lock, code = RunLock(folder), 0
+    try:
+        lock.acquire()
+    except Locked as error:
+        code = error.exit_code
+    os.write(told, bytes([code]))
+    os.read(done, 1)
+    os._exit(0)
+
+
 def test_of_fifty_races_exactly_one_wins_each(tmp_path):
-    """Forked children that start together; the winners hold until all have tried."""
-    for race in range(50):
-        folder = tmp_path / str(race)
+    for number in range(50):
+        folder = tmp_path / str(number)
         folder.mkdir()
-        ready, go = os.pipe()
+        (ready, go), (codes, told), (done, end) = os.pipe(), os.pipe(), os.pipe()
         children = []
-        for _ in range(3):
+        for _ in range(2):
             child = os.fork()
             if child == 0:
                 os.close(go)
-                os.read(ready, 1)
-                code = 0
-                try:
-                    lock = RunLock(folder).acquire()
-                    time.sleep(0.05)
-                    lock.release()
-                except Locked as error:
-                    code = error.exit_code
-                os._exit(code)
+                os.close(end)
+                race(folder, ready, told, done)
             children.append(child)
-        os.close(ready)
         os.close(go)
-        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children)
-        assert codes == [0, 73, 73]
+        found = sorted(os.read(codes, 1) + os.read(codes, 1))
+        os.close(end)
+        for child in children:
+            os.waitpid(child, 0)
+        for fd in (ready, codes, told, done):
+            os.close(fd)
+        assert found == [0, 73]
 
 
 def test_a_forked_child_does_not_keep_the_lock(tmp_path):

@@ -70,6 +70,7 @@ class RunLock:
         """Free the lock; the file stays, so that nobody locks a removed one."""
         if self._fd is not None:
             os.ftruncate(self._fd, 0)
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # also for children that still share it
             os.close(self._fd)
             self._fd = None
 
