@@ -181,3 +181,10 @@ def test_a_batch_is_preprocessed_when_asked_for():
     images = [torch.zeros(3, 2, 3), torch.zeros(3, 4, 4)]
     found = model.val_step({"inputs": images, "data_samples": torch.zeros(2, 4, 4).long()})
     assert found[0]["pred_sem_seg"].shape == (4, 4)
+
+
+def test_the_loss_follows_the_model_to_another_device():
+    model = as_trainable(nn.Linear(3, 2), loss=nn.CrossEntropyLoss(weight=torch.ones(2)))
+    model.loss_step((X, Y))
+    model.to("meta")
+    assert model.loss_step((X, Y))["loss"].is_meta

@@ -100,7 +100,8 @@ class Adapter:
         self.loss = loss
         self.preprocessor = preprocessor
         self.takes = _forward_arguments(module)
-        self.device: torch.device | None = None
+        self.first: tuple[Any, str] | None = None
+        self.device: torch.device | None = torch.device("cpu")
 
     def train(self, call: nn.Module, data: Any, optim_wrapper: Any) -> dict[str, Any]:
         """One training step; `call` is the module or a wrapper around it."""
@@ -132,14 +133,23 @@ class Adapter:
 
     def prepared(self, call: nn.Module, data: Any, *, training: bool) -> Any:
         """The batch on the module's device, lists stacked."""
-        if self.device is None:
-            self.place(call)
+        if self.first is None or self.place_of() != self.device:
+            self.settle(call)
         return stacked(self.preprocessor(data, training))
 
-    def place(self, module: nn.Module) -> None:
+    def place_of(self) -> torch.device | None:
+        """Where the module is; None before the first batch."""
+        if self.first is None:
+            return None
+        owner, name = self.first
+        return owner[name].device
+
+    def settle(self, module: nn.Module) -> None:
         """Bring loss and preprocessor to where the module is."""
-        first = next(module.parameters(), None)
-        self.device = torch.device("cpu") if first is None else first.device
+        owners = (m._parameters for m in module.modules())
+        named = ((owner, k) for owner in owners for k, p in owner.items() if p is not None)
+        self.first = next(named, ({"": torch.empty(0)}, ""))
+        self.device = self.place_of()
         self.preprocessor.to(self.device)
         if isinstance(self.loss, nn.Module):
             self.loss.to(self.device)

@@ -130,6 +130,11 @@ def test_features_need_no_hiding():
     assert net.val_step({"inputs": X})[3]["feat"].shape == (16,)
 
 
+@pytest.mark.parametrize(("kind", "width"), [("avg", 16), ("cls_token", 16), ("tokens", 256)])
+def test_features_are_of_the_kind_asked_for(kind, width):
+    assert mae(feat_type=kind).extract_feat(X).shape == (8, width)
+
+
 def test_mae_wants_a_transformer_and_a_ratio():
     with pytest.raises(TypeError, match="needs a VisionTransformer backbone, got ResNet"):
         mae(backbone={"type": "ResNet", "base_channels": 4})

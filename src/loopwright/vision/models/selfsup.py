@@ -58,7 +58,8 @@ class MAE(BaseModel):
 
     Three quarters of the patches (`mask_ratio`) are hidden, the others encoded, the hidden ones'
     pixels predicted, each patch normalised by its own mean and spread (`norm_pix`). Positions are
-    fixed sines. Predicts, one dict an image, `feat` (D,): the mean over all patches, none hidden.
+    fixed sines. Predicts, one dict an image, `feat`, none hidden: the mean over patches (D,) or, as
+    `feat_type` says, the 'cls_token' (D,) or all 'tokens' in a row (L * D,).
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class MAE(BaseModel):
         decoder_heads: int = 4,
         mask_ratio: float = 0.75,
         norm_pix: bool = True,
+        feat_type: str = "avg",
         data_preprocessor: Any = None,
         init_cfg: Any = None,
     ) -> None:
@@ -80,7 +82,9 @@ class MAE(BaseModel):
             )
         if not 0 < mask_ratio < 1:
             raise ValueError(f"mask_ratio must lie between 0 and 1, got {mask_ratio!r}")
-        vit = self.backbone
+        if feat_type not in ("avg", "cls_token", "tokens"):
+            raise ValueError(f"feat_type must be avg, cls_token or tokens, got {feat_type!r}")
+        vit, self.feat_type = self.backbone, feat_type
         self.mask_ratio, self.norm_pix = mask_ratio, norm_pix
         pixels = vit.patch_size**2 * vit.patch_embed.projection.in_channels
         vit.pos_embed.data.copy_(sincos_positions(vit.embed_dims, vit.grid))
@@ -90,9 +94,12 @@ class MAE(BaseModel):
         )
 
     def extract_feat(self, inputs: Any) -> Tensor:
-        """(N, D): the mean over the patches of whole images."""
+        """(N, D) features of whole images, as `feat_type` says."""
         tokens, _ = self.backbone.embed(as_batch(inputs))
-        return self._encode(tokens)[:, 1:].mean(1)
+        encoded = self._encode(tokens)
+        if self.feat_type == "cls_token":
+            return encoded[:, 0]
+        return encoded[:, 1:].mean(1) if self.feat_type == "avg" else encoded[:, 1:].flatten(1)
 
     def _encode(self, tokens: Tensor) -> Tensor:
         for block in self.backbone.all_blocks:
