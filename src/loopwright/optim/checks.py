@@ -97,8 +97,8 @@ def _milestones(spec: Spec, limit: int, unit: str) -> list[str]:
             )
     if spec.begin and not found and spec.schedule.milestones:
         first = spec.schedule.milestones[0]
-        at = _said(spec.begin + first)
-        found.append(f"milestones count from begin={_said(spec.begin)}: {first} is {unit} {at}")
+        falls = _said(spec.begin + first)
+        found.append(f"milestones count from begin={_said(spec.begin)}: {first} is {unit} {falls}")
     return found
 
 

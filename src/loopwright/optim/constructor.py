@@ -133,8 +133,8 @@ class DefaultOptimWrapperConstructor:
         is_dcn_module: bool | None = None,
     ) -> None:
         """Append a group for each parameter of a module and of those below it."""
-        keys, base, dcn = self._rules()
-        for place in places(module, prefix, bool(is_dcn_module)):
+        keys, base, dcn = self._cached_rules or self._rules()
+        for place in places(module, prefix, bool(is_dcn_module)) if module._parameters else ():
             if place.param.requires_grad:
                 decision = decide(place, self.paramwise_cfg, keys, base)
                 params.append({"params": [place.param], **decision.options})

@@ -160,6 +160,8 @@ def merge(groups: Iterable[dict[str, Any]], defaults: dict[str, Any]) -> list[di
 
 
 def _hashable(value: Any) -> Any:
+    if type(value) is float:
+        return value
     return repr(value) if isinstance(value, (list, dict, tuple, Tensor)) else value
 
 
