@@ -46,7 +46,7 @@ def test_a_file_is_read_with_its_relative_imports(folder):
     assert cfg.train.max_iter == 100
     assert cfg.model == {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 3}
     assert cfg.head.bias is False
-    assert cfg.origins_of()["head"].line == 9
+    assert cfg.origins_of()["head"].line == 10
 
 
 def test_an_imported_file_is_read_anew_each_time(folder):

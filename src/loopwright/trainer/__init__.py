@@ -7,6 +7,7 @@ from loopwright.trainer.checkpointing import (
     PeriodicCheckpointer,
     PeriodicSaver,
 )
+from loopwright.trainer.data import endless
 from loopwright.trainer.default import DefaultTrainer
 from loopwright.trainer.hook import HookBase
 from loopwright.trainer.hooks import (
@@ -52,6 +53,7 @@ __all__ = [
     "default_argument_parser",
     "default_setup",
     "default_writers",
+    "endless",
     "instantiate",
     "launch",
     "setup_logger",

@@ -238,7 +238,7 @@ class BestCheckpointer(HookBase):
             self._look(self.trainer.max_iter - 1)
 
     def _look(self, last: int) -> None:
-        """Save if the metric's latest value is the best; ``last`` is the iteration just finished."""
+        """Save if the metric's latest value is the best; ``last`` is the iteration that ended."""
         latest = self.trainer.storage.latest()
         if self._metric not in latest:
             near = difflib.get_close_matches(self._metric, latest, n=1)

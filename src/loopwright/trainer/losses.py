@@ -15,7 +15,7 @@ from loopwright.log import EventStorage
 
 
 def total_of(answer: Any) -> tuple[Tensor, dict[str, Any]]:
-    """The loss to go backward from and everything to log, of a tensor or a dict of values.
+    """The loss to go backward from and everything to log, detached, of a tensor or a dict.
 
     What carries no gradient beside something that does is a metric: logged, not added.
 
@@ -25,7 +25,7 @@ def total_of(answer: Any) -> tuple[Tensor, dict[str, Any]]:
     (5.0, ['a', 'b', 'accuracy'])
     """
     if isinstance(answer, Tensor):
-        return answer, {"total_loss": answer}
+        return answer, {"total_loss": answer.detach()}
     if not isinstance(answer, Mapping) or not answer:
         raise TypeError(
             "in training a model must return a loss or a dict of losses, "
@@ -38,7 +38,7 @@ def total_of(answer: Any) -> tuple[Tensor, dict[str, Any]]:
     total = terms[0]
     for term in terms[1:]:
         total = total + term
-    return total, dict(answer)
+    return total, {name: _detached(value) for name, value in answer.items()}
 
 
 def number(value: Tensor) -> float:
@@ -98,7 +98,7 @@ class LossBook:
 
 
 def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
+    return value.detach() if isinstance(value, Tensor) and value.requires_grad else value
 
 
 def _means(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
