@@ -53,13 +53,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train recipes with several seeds.")
     parser.add_argument("names", nargs="*", default=NAMES, metavar="RECIPE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--work-dir", help="Keep the runs below this folder.")
     given = parser.parse_args()
     for name in given.names:
         rows = []
         for seed in given.seeds:
             begun, used = time.perf_counter(), time.process_time()
             with tempfile.TemporaryDirectory() as folder:
-                rows.append(reached(name, seed, folder))
+                rows.append(reached(name, seed, f"{given.work_dir or folder}/{name}_{seed}"))
             took = {"s": time.perf_counter() - begun, "cpu_s": time.process_time() - used}
             took = {key: round(value, 1) for key, value in took.items()}
             print(json.dumps({"recipe": name, "seed": seed, **took, **rows[-1]}), flush=True)

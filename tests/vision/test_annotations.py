@@ -190,6 +190,15 @@ def test_the_budget_stops(tmp_path):
         ann.audit(ann.read(path)).check()
 
 
+def test_what_cannot_be_read_counts_towards_the_budget(tmp_path):
+    path = coco(tmp_path, good_xywh(100))
+    data = json.loads(path.read_text())
+    data["annotations"] += [{"id": 500}, {"id": 501, "image_id": 9, "bbox": [1, 2, 3, 4]}]
+    path.write_text(json.dumps(data))
+    with pytest.raises(AnnotationError, match=r"2 of 102 .*1 bad_entry, 1 unknown_image"):
+        ann.audit(ann.read(path)).check()
+
+
 VOC = """<annotation><filename>{name}.jpg</filename>
 <size><width>100</width><height>80</height><depth>3</depth></size>{objects}</annotation>"""
 OBJECT = """<object><name>{}</name><difficult>0</difficult><bndbox><xmin>{}</xmin><ymin>{}</ymin>

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -74,7 +76,7 @@ def test_the_html_needs_nothing_else_and_runs_nothing(data, tmp_path):
     out = tmp_path / "found.html"
     run(evil, "--images", data[1], "--html", out, "--budget", 0.1)
     page = out.read_text()
-    assert page.count("data:image/png;base64,") > 5
+    assert page.count("data:image/jpeg;base64,") > 5
     assert "<script" not in page
     assert "<img src=x" not in page
     assert not re.search(r"(src|href)=.?https?:", page)
@@ -114,3 +116,13 @@ def test_names_with_markup_or_terminal_codes_are_shown_as_text(tmp_path):
     done = run(path, "--budget", 1)
     assert "[bold]cat?[31m" in done.output
     assert "[red]a.png" in done.output
+
+
+def test_checking_annotations_starts_without_torch(data):
+    code = (
+        "import sys; from click.testing import CliRunner; from loopwright.cli.data import command; "
+        f"CliRunner().invoke(command, ['check', {str(data[0])!r}, '--images', {str(data[1])!r}]); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

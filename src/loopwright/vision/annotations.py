@@ -131,7 +131,9 @@ class Audit:
                 f"{self.annotations.source}: the format looks wrong: {'; '.join(wrong)}. "
                 "Set suspicion='warn' if it is right"
             )
-        check_budget(self.repaired.findings, self.policy)
+        lost = ("bad_entry", "unknown_category", "unknown_image")
+        unreadable = Counter(p.cause for p in self.problems if p.cause in lost)
+        check_budget(self.repaired.findings, self.policy, unreadable)
 
 
 def audit(

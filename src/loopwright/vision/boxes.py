@@ -323,14 +323,20 @@ def _raise_errors(findings: Findings, raw: Floats) -> None:
         raise AnnotationError(". ".join(said))
 
 
-def check_budget(findings: Findings, policy: Policy) -> None:
-    """Raises AnnotationError where more boxes were dropped than the policy's budget allows."""
-    if policy.budget is None or findings.share_dropped <= policy.budget:
-        return
+def check_budget(
+    findings: Findings, policy: Policy, unreadable: Mapping[str, int] | None = None
+) -> None:
+    """Raises AnnotationError where more boxes were dropped than the policy's budget allows.
+
+    ``unreadable`` counts by cause what could not even become a box.
+    """
     causes = {c: n for c, n in findings.counts().items() if findings.actions[c] == "drop"}
+    causes |= unreadable or {}
+    dropped, total = sum(causes.values()), findings.total + sum((unreadable or {}).values())
+    if policy.budget is None or dropped <= policy.budget * total:
+        return
     raise AnnotationError(
-        f"{findings.dropped} of {findings.total} boxes would be dropped "
-        f"({100 * findings.share_dropped:.2f} %), more than the budget of "
-        f"{100 * policy.budget:g} %: {', '.join(f'{n} {c}' for c, n in causes.items())}. Look at "
-        "them, or raise the budget"
+        f"{dropped} of {total} boxes would be dropped ({100 * dropped / total:.2f} %), more than "
+        f"the budget of {100 * policy.budget:g} %: "
+        f"{', '.join(f'{n} {c}' for c, n in causes.items())}. Look at them, or raise the budget"
     )

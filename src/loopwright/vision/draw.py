@@ -266,6 +266,15 @@ def to_png(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
+def to_jpeg(picture: Picture) -> bytes:
+    """The picture as the bytes of a JPEG file: a tenth of a PNG's for photographs."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=88, subsampling=0)
+    return buffer.getvalue()
+
+
 def save(picture: Picture, path: str | Path) -> Path:
     """Write the picture as a PNG file, making its folder; gives the path."""
     target = Path(path)

@@ -188,11 +188,11 @@ def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _figure(audit: Audit, number: int, rows: list[tuple[int, list[str]]], images: Any) -> str:
     picture = thumbnail(audit, number, [row for row, _ in rows], images)
-    data = base64.b64encode(draw.to_png(picture)).decode()
+    data = base64.b64encode(draw.to_jpeg(picture)).decode()
     told = "; ".join(f"#{audit.annotations.ids[row]} {', '.join(c)}" for row, c in rows[:6])
     name = audit.annotations.images[number].file_name
     return (
-        f'<figure><img alt="" src="data:image/png;base64,{data}"><figcaption>'
+        f'<figure><img alt="" src="data:image/jpeg;base64,{data}"><figcaption>'
         f"<b>{escape(name)}</b><br>{escape(told)}</figcaption></figure>"
     )
 
