@@ -287,6 +287,31 @@ def test_yolo_is_written_back_clean_and_twice_the_same(yolo, tmp_path):
     assert (twice / "a.txt").read_bytes() == (out / "a.txt").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("names: [cat, dog]", ["cat", "dog"]), ("names: {0: cat, 1: dog}", ["cat", "dog"])],
+)
+def test_yolo_names_come_from_data_yaml(yolo, text, wanted):
+    (yolo / "classes.txt").unlink()
+    (yolo.parent / "data.yaml").write_text(text)
+    assert ann.read(yolo).classes == wanted
+
+
+@pytest.mark.parametrize("text", ["names: [[a]]", "names: 3", "names: [", "a: &a [x]\nnames: [*a]"])
+def test_names_that_are_none_are_refused(yolo, text):
+    (yolo / "classes.txt").unlink()
+    (yolo.parent / "data.yaml").write_text(text)
+    with pytest.raises(AnnotationError, match=r"data.yaml"):
+        ann.read(yolo)
+
+
+def test_an_xml_file_that_hides_its_entities_is_refused(voc):
+    text = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+    (voc / "e.xml").write_bytes(text.encode("utf-16"))
+    problems = [p.where for p in ann.read(voc).problems if p.cause == "bad_entry"]
+    assert "e.xml" in problems
+
+
 def test_yolo_pixels_are_told_from_shares(tmp_path):
     labels = tmp_path / "labels"
     labels.mkdir()

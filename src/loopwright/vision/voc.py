@@ -20,6 +20,7 @@ from loopwright.vision.objects import Annotations, Floats, ImageEntry, Problem
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _MOST_BYTES = 16_000_000
+_REFUSED = (b"<!DOCTYPE", b"<!ENTITY", b"\0")  # entities can grow without end; UTF-16 hides them
 
 
 def read(path: str | Path, *, offset: int = 1, classes: Sequence[str] | None = None) -> Annotations:
@@ -71,8 +72,8 @@ def read(path: str | Path, *, offset: int = 1, classes: Sequence[str] | None = N
 def _parsed(file: Path, problems: list[Problem]) -> ET.Element | None:
     try:
         text = file.read_bytes()
-        if len(text) > _MOST_BYTES or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-            raise ET.ParseError("too large, or with a document type")
+        if len(text) > _MOST_BYTES or any(mark in text for mark in _REFUSED):
+            raise ET.ParseError("too large, with a document type, or not in UTF-8")
         return ET.fromstring(text)
     except (ET.ParseError, OSError, ValueError, LookupError) as error:
         problems.append(Problem("bad_entry", file.name, str(error)))

@@ -19,6 +19,7 @@ from loopwright.vision.objects import Annotations, ImageEntry, Problem
 
 _NAMES = ("classes.txt", "obj.names", "names.txt")
 NOMINAL = 1000.0
+_MOST_BYTES = 1_000_000
 _Line = tuple[int, int, int, list[float], tuple[float, ...] | None]
 
 
@@ -105,10 +106,21 @@ def _names(source: Path) -> list[str]:
                 lines = (folder / name).read_text(encoding="utf-8").splitlines()
                 return [line.strip() for line in lines if line.strip()]
         if (folder / "data.yaml").is_file():
-            found = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
-            names = found.get("names", []) if isinstance(found, dict) else []
-            return list(map(str, names.values() if isinstance(names, dict) else names))
+            return _yaml_names(folder / "data.yaml")
     return []
+
+
+def _yaml_names(file: Path) -> list[str]:
+    """``names`` of a data.yaml: a list, or a dict of number to name; only plain ones are taken."""
+    try:
+        found = yaml.safe_load(file.read_bytes()[:_MOST_BYTES])
+    except yaml.YAMLError as error:
+        raise AnnotationError(f"{file} is not readable as YAML: {error}") from error
+    names = found.get("names", []) if isinstance(found, dict) else []
+    listed = list(names.values()) if isinstance(names, dict) else names
+    if not isinstance(listed, list) or not all(isinstance(n, str | int) for n in listed):
+        raise AnnotationError(f"{file}: names must be a list of names, or a number for each")
+    return list(map(str, listed))
 
 
 def _size(file: Path) -> tuple[float, float]:
