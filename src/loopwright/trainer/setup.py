@@ -53,7 +53,6 @@ def setup_logger(
     """
     chosen = logging.getLogger(name)
     chosen.setLevel(logging.INFO)
-    chosen.propagate = False
     plain = logging.Formatter("[%(asctime)s %(name)s]: %(levelname)s %(message)s", "%m/%d %H:%M:%S")
     if distributed_rank == 0 and not any(type(h) is _Terminal for h in chosen.handlers):
         _add(chosen, _Terminal(), plain)
