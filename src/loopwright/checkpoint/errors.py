@@ -12,7 +12,9 @@ class StateError(CheckpointError, TypeError):
 
 
 class SaveError(CheckpointError, OSError):
-    """A save failed; nothing that was there before has changed."""
+    """A save failed; nothing that was there before has changed. A command ends with 74."""
+
+    exit_code = 74
 
 
 class Broken(CheckpointError):

@@ -39,6 +39,7 @@ class EMAHook(Hook):
         self.begin_iter = begin_iter
         self.begin_epoch = begin_epoch
         self.ema_model: Any = None
+        self._swapped = False
 
     def before_run(self, runner: Any) -> None:
         self.ema_model = MODELS.build(self.ema_cfg, model=runner.model)
@@ -65,16 +66,26 @@ class EMAHook(Hook):
     before_test_epoch = before_val_epoch
     after_test_epoch = after_val_epoch
 
+    def after_run(self, runner: Any) -> None:
+        """A validation that was cut short left the average in the model."""
+        if self._swapped:
+            self._swap(runner)
+
     def _swap(self, runner: Any) -> None:
         if self.ema_model.steps:
             self.ema_model.swap(runner.model)
+            self._swapped = not self._swapped
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """The average becomes the checkpoint's weights, the raw ones are kept beside it."""
-        average = self.ema_model.module.state_dict()
-        checkpoint["ema_state_dict"] = checkpoint["state_dict"]
-        if self.ema_model.steps:
-            checkpoint["state_dict"] = dict(average)
+        """The average becomes the checkpoint's weights, the raw ones are kept beside it.
+
+        In a validation that was cut short the model holds the average already.
+        """
+        copy = dict(self.ema_model.module.state_dict())
+        model = checkpoint["state_dict"]
+        checkpoint["ema_state_dict"] = copy if self._swapped else model
+        if self.ema_model.steps and not self._swapped:
+            checkpoint["state_dict"] = copy
         checkpoint["ema_steps"] = self.ema_model.steps
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:

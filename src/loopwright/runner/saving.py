@@ -6,7 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loopwright.checkpoint import SaveError, Store, load_any, load_weights
+from loopwright.checkpoint import (
+    CheckpointError,
+    SaveError,
+    Store,
+    load_any,
+    load_weights,
+    nonfinite,
+)
 from loopwright.model import unwrap
 from loopwright.runner.state import in_window, pack, unpack
 
@@ -22,9 +29,9 @@ _OF_A_RUN = (
 )
 
 
-def open_store(folder: str, *, async_save: bool = False) -> Store:
+def open_store(folder: str) -> Store:
     """The store of a folder."""
-    return Store(folder, async_save=async_save)
+    return Store(folder)
 
 
 def save_checkpoint(
@@ -49,18 +56,54 @@ def save_checkpoint(
     state = pack(
         runner, finished=finished, optimizer=save_optimizer, schedulers=save_param_scheduler
     )
-    state["meta"] = {**_meta(runner, finished), **(extra_meta or {})}
+    then = _cleaning(runner, store, name, replaces)
+    return _write(runner, store, name, state, finished, then=then, extra_meta=extra_meta)
+
+
+def _write(
+    runner: Any,
+    store: Store,
+    name: str,
+    state: dict[str, Any],
+    counters: dict[str, int],
+    *,
+    then: Callable[[], None],
+    extra_meta: dict[str, Any] | None = None,
+) -> bool:
+    """Say it to the hooks and write; False where the disk refused and the policy is to go on."""
+    state["meta"] = {**_meta(runner, counters), **(extra_meta or {})}
     runner.call_hook("before_save_checkpoint", checkpoint=state)
-    meta = state.pop("meta")
+    meta = {**state.pop("meta"), **_goodness(runner, name, state)}
+    poll_saves(runner, wait=True)
     try:
-        store.save(
-            name, state, step=finished["iter"], meta=meta, then=_cleaning(store, name, replaces)
-        )
+        store.save(name, state, step=counters["iter"], meta=meta, then=then)
     except SaveError as error:
         _count_failure(runner, name, error)
         return False
-    runner.failed_saves = 0
     return True
+
+
+def _goodness(runner: Any, name: str, state: dict[str, Any]) -> dict[str, Any]:
+    """``good=False`` for weights with NaN or infinity: nothing older goes on their account."""
+    weights = {key: state[key] for key in ("state_dict", "ema_state_dict") if key in state}
+    bad = nonfinite(weights)
+    if not bad:
+        return {}
+    runner.logger.error(
+        f"checkpoint {name} holds NaN or infinity in {len(bad)} tensors (first: {bad[0]}): "
+        "it is not counted as good, and earlier ones stay"
+    )
+    return {"good": False}
+
+
+def poll_saves(runner: Any, *, wait: bool = False) -> None:
+    """Hear of saves that failed in the background; ``wait`` for the one in flight."""
+    opened = vars(runner).get("store")
+    for store in (*runner.stores.values(), *([] if opened is None else [opened])):
+        try:
+            store.wait() if wait else store.poll()
+        except SaveError as error:
+            _count_failure(runner, "in the background", error)
 
 
 def finished_counters(runner: Any, by_epoch: bool | None) -> dict[str, int]:
@@ -78,8 +121,10 @@ def save_where_it_is(runner: Any) -> None:
     """Save between two iterations, because a signal or a hook asked for it."""
     reason = runner.requests.saving
     runner.logger.info(f"saving at iteration {runner.iter}: {reason}")
-    _save_now(runner, f"preempt_iter_{runner.iter}")
+    saved = _save_now(runner, f"preempt_iter_{runner.iter}")
     runner.requests.saved()
+    if not saved and runner.requests.halting is not None:
+        raise SaveError(f"stopped by {runner.requests.halting}, but no checkpoint could be written")
 
 
 def save_after_error(runner: Any, error: BaseException) -> None:
@@ -93,16 +138,12 @@ def save_after_error(runner: Any, error: BaseException) -> None:
     _save_now(runner, f"crash_iter_{runner.iter}")
 
 
-def _save_now(runner: Any, name: str) -> None:
+def _save_now(runner: Any, name: str) -> bool:
+    poll_saves(runner, wait=True)
     counters = runner.progress.state_dict()
     state = pack(runner, finished=counters, optimizer=True, schedulers=True)
-    state["meta"] = _meta(runner, counters)
-    runner.call_hook("before_save_checkpoint", checkpoint=state)
-    store = runner.store
-    meta = state.pop("meta")
-    for pending in runner.stores.values():
-        pending.wait()
-    store.save(name, state, step=counters["iter"], meta=meta, then=_cleaning(store, name, ()))
+    store = _store_for(runner, None, False)
+    return _write(runner, store, name, state, counters, then=_cleaning(runner, store, name, ()))
 
 
 def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
@@ -122,16 +163,22 @@ def _dataset(runner: Any) -> Any:
 
 
 def _store_for(runner: Any, out_dir: str | None, async_save: bool) -> Store:
-    """The store of the run folder, or of ``out_dir/<name of the run folder>``; opened once."""
-    key = (out_dir, async_save)
-    if out_dir is None and not async_save:
-        return runner.store
-    if key not in runner.stores:
-        folder = runner.work_dir
-        if out_dir is not None:
-            folder = f"{out_dir.rstrip('/')}/{os.path.basename(runner.work_dir)}"
-        runner.stores[key] = open_store(folder, async_save=async_save)
-    return runner.stores[key]
+    """The store of the run folder, or of ``out_dir/<name of the run folder>``.
+
+    One a folder: two would number their saves apart, and one would sweep away what the other is
+    writing.
+    """
+    if out_dir is None:
+        store: Store = runner.store
+    elif out_dir in runner.stores:
+        store = runner.stores[out_dir]
+    else:
+        folder = f"{out_dir.rstrip('/')}/{os.path.basename(runner.work_dir)}"
+        store = runner.stores[out_dir] = open_store(folder)
+    if store.async_save != async_save:
+        store.wait()
+        store.async_save = async_save
+    return store
 
 
 def _superseded(store: Store, name: str) -> list[str]:
@@ -139,14 +186,19 @@ def _superseded(store: Store, name: str) -> list[str]:
     return [old for old in store.names() if old.startswith(PASSING) and old != name]
 
 
-def _cleaning(store: Store, name: str, replaces: Sequence[str]) -> Callable[[], None]:
+def _cleaning(runner: Any, store: Store, name: str, replaces: Sequence[str]) -> Callable[[], None]:
     """What goes once the new checkpoint is committed: those it replaces, and passing ones."""
 
     def clean() -> None:
+        runner.failed_saves = 0
         there = set(store.names())
         for old in (*replaces, *_superseded(store, name)):
-            if old in there:
+            if old not in there:
+                continue
+            try:
                 store.delete(old)
+            except CheckpointError as error:
+                runner.logger.warning(f"kept: {error}")
 
     return clean
 
@@ -211,6 +263,7 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
     if filename is None:
         if not runner.store.names():
             runner.logger.info(f"nothing to resume in {runner.work_dir}: starting anew")
+            set_aside(runner)
             return
         found = runner.store.load()
         state, meta, path = found.state, found.meta, found.path
