@@ -11,7 +11,7 @@ from loopwright.registry import HOOKS
 
 @HOOKS.register_module()
 class PreciseBNHook(Hook):
-    """Recomputes running means and variances over ``num_iters`` training batches.
+    """Recomputes running means and variances over ``num_iters`` training batches, one epoch at most.
 
     Every ``interval`` epochs and after the last, before checkpoint and validation (Wu & Johnson,
     2021). Does nothing for a model without batch norm.
@@ -28,6 +28,5 @@ class PreciseBNHook(Hook):
         if not due or not batch_norms(runner.model):
             return
         loader = runner.train_dataloader
-        position = runner.progress.epoch
-        loader.set_position(position, 0)
-        update_bn_stats(runner.model, iter(loader), self.num_iters)
+        loader.set_position(runner.progress.epoch, 0)
+        update_bn_stats(runner.model, iter(loader), min(self.num_iters, len(loader)))

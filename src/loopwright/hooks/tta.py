@@ -24,3 +24,8 @@ class PrepareTTAHook(Hook):
 
     def after_test(self, runner: Any) -> None:
         runner.model, self._inner = self._inner, None
+
+    def after_run(self, runner: Any) -> None:
+        """A test that was cut short left the wrapper in the run."""
+        if self._inner is not None:
+            self.after_test(runner)
