@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 from loopwright.build.parts import compiled
-from loopwright.model import fingerprint, init_weights
+from loopwright.checkpoint import find_state_dict, load_any
+from loopwright.model import check_expected, fingerprint, init_weights, read_weights_with
+from loopwright.model.fingerprints import check_ranks
 
 
 def prepare(runner: Any) -> None:
@@ -21,25 +23,29 @@ def prepare(runner: Any) -> None:
     runner.param_schedulers  # noqa: B018  built here: they take the first step on the final lr
     runner.val_loop  # noqa: B018  built here: a mistake in it must show before training
     runner.call_hook("before_run")
+    read_weights_with(_read_weights)
     init_weights(runner.model, runner.seed)
     runner.load_or_resume()
     _same_start(runner)
     wrapper.initialize_count_status(runner.model, runner.progress.iter, loop.max_iters)
     if runner.hook_table["after_backward"]:
         wrapper.after_backward = partial(runner.call_hook, "after_backward")
-    compiled(runner.model, runner.spec.compile, runner.logger.info)
+    if compiled(runner.model, runner.spec.compile, runner.logger.info):
+        runner.register_hook({"type": "CompileReportHook"})
+
+
+def _read_weights(path: str, /, *, map_location: str) -> Any:
+    return find_state_dict(load_any(path, map_location=map_location))
 
 
 def _same_start(runner: Any) -> None:
-    """Note the fingerprint of the parameters that training starts from."""
+    """Note the fingerprint of the parameters that training starts from; all ranks must agree."""
     if runner.progress.iter:
         return
     found = fingerprint(runner.model)
-    found.save(f"{runner.work_dir}/fingerprint.json")
+    check_expected(found, runner.spec.expect_init)
+    check_ranks(found)
+    runner.message_hub.update_info("init_fingerprint", found.total)
     runner.logger.info(f"init params {found.total[:12]} ({len(found.tensors)} tensors)")
-    expected = runner.spec.expect_init
-    if expected is not None and not found.total.startswith(expected):
-        raise ValueError(
-            f"expect_init is {expected}, but the initial parameters are {found.total}: "
-            "compare runs with `loopwright fingerprint diff`"
-        )
+    if runner.rank == 0:
+        found.save(f"{runner.work_dir}/fingerprint.json")

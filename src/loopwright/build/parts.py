@@ -14,6 +14,11 @@ from loopwright.config import ConfigError
 from loopwright.data import build_dataloader
 from loopwright.evaluation import Evaluator
 from loopwright.model import as_trainable, compile_model, wrap_model
+from loopwright.model.norm import convert_sync_batchnorm
+from loopwright.model.saving_memory import (
+    turn_on_activation_checkpointing,
+    turn_on_efficient_conv_bn_eval,
+)
 from loopwright.optim import build_optim_wrapper
 from loopwright.optim.auto_scale import scale_lr
 from loopwright.registry import EVALUATOR, LOOPS, MODELS
@@ -33,8 +38,12 @@ def build_model(spec: RunSpec, env: Environment) -> nn.Module:
         raise ConfigError(f"model must be a torch.nn.Module or a config dict, got {model!r}")
     model = as_trainable(model, loss=spec.loss, data_preprocessor=spec.data_preprocessor)
     if spec.sync_bn is not None and env.world_size > 1:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = convert_sync_batchnorm(model, spec.sync_bn)
     model = model.to(env.device)
+    if spec.activation_checkpointing is not None:
+        turn_on_activation_checkpointing(model, spec.activation_checkpointing)
+    if spec.efficient_conv_bn_eval is not None:
+        turn_on_efficient_conv_bn_eval(model, spec.efficient_conv_bn_eval)
     wrapper = spec.model_wrapper_cfg
     if wrapper is None and env.world_size > 1:
         wrapper = {
@@ -125,12 +134,13 @@ def build_eval_loop(cfg: Any, runner: Any, loader: Any, evaluator: Any, kind: st
     )
 
 
-def compiled(model: nn.Module, cfg: Any, say: Callable[[str], None]) -> nn.Module:
-    """The model compiled in place, when ``compile`` asks for it."""
-    if not cfg:
-        return model
-    options = {} if cfg is True else dict(cfg)
-    if options.pop("enabled", True) is False:
-        return model
+def compiled(model: nn.Module, cfg: Any, say: Callable[[str], None]) -> bool:
+    """Compile the model in place when ``compile`` asks for it; whether it did."""
+    options = cfg if isinstance(cfg, bool) or cfg is None else dict(cfg)
+    if isinstance(options, dict) and options.pop("enabled", True) is False:
+        return False
+    if options is None or options is False:
+        return False
     say(f"torch.compile with {options or 'default options'} (torch {torch.__version__})")
-    return compile_model(model, options)
+    compile_model(model, options)
+    return True

@@ -25,13 +25,16 @@ from loopwright.hooks.tta import PrepareTTAHook
 from loopwright.hooks.visualization import DetVisualizationHook, SegVisualizationHook
 
 _WITH_TORCH = {
+    "CompileReportHook": "compile_report",
     "EmptyCacheHook": "housekeeping",
     "GradientStatsHook": "statistics",
     "MemoryStatsHook": "housekeeping",
+    "PPYOLOEParamSchedulerHook": "yolo_schedule",
     "PreciseBNHook": "precise_bn",
     "ProfilerHook": "profiler",
     "SyncBuffersHook": "housekeeping",
     "TimeLimitHook": "housekeeping",
+    "YOLOv5ParamSchedulerHook": "yolo_schedule",
 }
 
 __all__ = [
