@@ -9,6 +9,7 @@ from torch import nn
 
 from loopwright.config import Config, ConfigError
 from loopwright.evaluation import DatasetEvaluator
+from loopwright.files import Locked
 from loopwright.log import JSONWriter
 from loopwright.trainer import (
     AMPTrainer,
@@ -234,3 +235,19 @@ def test_a_config_of_neither_kind_says_what_is_wanted():
 def test_a_misspelt_key_of_train_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"train\.eval_perod.*did you mean 'eval_period'"):
         DefaultTrainer(lazy_config(tmp_path, eval_perod=3))
+
+
+def test_a_config_for_other_processes_is_scaled(tmp_path):
+    cfg = lazy_config(tmp_path, reference_world_size=2, eval_period=10)
+    trainer = DefaultTrainer(cfg)
+    assert trainer.max_iter == 40
+    assert trainer.settings.eval_period == 20
+    assert trainer.optimizer.param_groups[0]["lr"] == 0.05
+    assert cfg["train"]["max_iter"] == 20, "the config given stays"
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path):
+    first, second = DefaultTrainer(lazy_config(tmp_path)), DefaultTrainer(lazy_config(tmp_path))
+    first.register_hooks([CallbackHook(before_train=lambda t: second.train())])
+    with pytest.raises(Locked):
+        first.train()

@@ -6,6 +6,7 @@ import logging
 import os
 import weakref
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from torch import nn
 
 from loopwright import dist
 from loopwright.evaluation import inference_on_dataset, print_csv_format, verify_results
+from loopwright.files import RunLock
 from loopwright.log import EventWriter
+from loopwright.trainer.autoscale import auto_scale_workers
 from loopwright.trainer.base import TrainerBase
 from loopwright.trainer.checkpointing import Checkpointer, PeriodicCheckpointer
 from loopwright.trainer.hooks import EvalHook, LRScheduler, PeriodicWriter
@@ -39,6 +42,7 @@ class DefaultTrainer(TrainerBase):
         super().__init__()
         if not logging.getLogger("loopwright").hasHandlers():
             setup_logger()
+        cfg = self.auto_scale_workers(cfg, dist.get_world_size())
         self.cfg = cfg
         source = source_of(cfg)
         model = self.build_model(cfg)
@@ -46,7 +50,9 @@ class DefaultTrainer(TrainerBase):
         data_loader = self.build_train_loader(cfg)
         self.settings = source.settings()
         self.output_dir = self.settings.output_dir
-        self._trainer = self._inner(create_ddp_model(model), data_loader, optimizer)
+        self._trainer = self._inner(
+            create_ddp_model(model, **self.settings.ddp), data_loader, optimizer
+        )
         self._share()
         self.scheduler = self.build_lr_scheduler(cfg, self._trainer.optim_wrapper)
         self.checkpointer = Checkpointer(model, self.output_dir, trainer=weakref.proxy(self))
@@ -74,6 +80,8 @@ class DefaultTrainer(TrainerBase):
         inner = self._trainer
         inner.progress, inner.requests = self.progress, self.requests
         inner.storage, inner.hook_table = self.storage, self.hook_table
+
+    auto_scale_workers = staticmethod(auto_scale_workers)
 
     # -- parts: override these -------------------------------------------------------------
 
@@ -169,11 +177,16 @@ class DefaultTrainer(TrainerBase):
             self.start_iter = self.iter + 1
 
     def train(self, start_iter: int | None = None, max_iter: int | None = None) -> Any:
-        """Train to the end; the results of the last evaluation."""
+        """Train to the end; the results of the last evaluation.
+
+        Raises Locked when another run writes into the output folder.
+        """
         first = self.start_iter if start_iter is None else start_iter
         last = self.max_iter if max_iter is None else max_iter
         assert last is not None
-        super().train(first, last)
+        os.makedirs(self.output_dir, exist_ok=True)
+        with RunLock(self.output_dir) if dist.is_main_process() else nullcontext():
+            super().train(first, last)
         expected = self.settings.expected_results
         if expected and dist.is_main_process():
             verify_results(list(expected), self._last_eval_results)
@@ -191,7 +204,6 @@ class DefaultTrainer(TrainerBase):
         return self.run_step() if own else self._trainer._step(batch)
 
     def _begin(self, start_iter: int, max_iter: int) -> None:
-        os.makedirs(self.output_dir, exist_ok=True)
         super()._begin(start_iter, max_iter)
         self._share()
         self._trainer.ready(start_iter, max_iter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loopwright.config import ConfigError
@@ -25,6 +25,7 @@ class Settings:
     gather_metric_period: int = 20
     zero_grad_before_forward: bool = False
     expected_results: tuple[Any, ...] = ()
+    ddp: dict[str, Any] = field(default_factory=dict)
 
 
 def positive(cfg: Any, key: str, default: Any = None) -> int:

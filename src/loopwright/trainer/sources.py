@@ -79,6 +79,7 @@ class MMSource:
             max_to_keep=_limit(checkpoint.get("max_keep_ckpts", -1)),
             weights=spec.load_from or "",
             seed=self.env.seed,
+            ddp={"find_unused_parameters": True} if spec.find_unused_parameters else {},
         )
 
     def _length(self) -> int:
@@ -183,6 +184,7 @@ class LazySource:
             gather_metric_period=positive(train, "gather_metric_period", 20),
             zero_grad_before_forward=bool(train.get("zero_grad_before_forward", False)),
             expected_results=tuple(train.get("expected_results", ())),
+            ddp=dict(train.get("ddp") or {}),
         )
 
     def model(self) -> nn.Module:
