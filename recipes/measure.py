@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -65,7 +66,9 @@ def main() -> None:
             took = {key: round(value, 1) for key, value in took.items()}
             print(json.dumps({"recipe": name, "seed": seed, **took, **rows[-1]}), flush=True)
         for key in rows[0]:
-            values = [row[key] for row in rows]
+            values = [row[key] for row in rows if not math.isnan(row[key])]
+            if not values:
+                continue
             spread = stdev(values) if len(values) > 1 else 0.0
             print(f"{name} {key}: {mean(values):.4g} ± {spread:.2g}", flush=True)
 
