@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -56,12 +57,8 @@ def _read(source: Path) -> Annotations:
 def _loads(text: bytes) -> Any:
     """Parse json; twice as fast where orjson is installed, which does not know NaN."""
     try:
-        from orjson import loads
-    except ImportError:
-        return json.loads(text)
-    try:
-        return loads(text)
-    except ValueError:
+        return importlib.import_module("orjson").loads(text)
+    except (ImportError, ValueError):
         return json.loads(text)
 
 
