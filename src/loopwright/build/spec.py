@@ -82,13 +82,20 @@ class RunSpec:
         defaulted = {k: v for k, v in given.items() if not (v is None and k in _NEVER_NONE)}
         return cls(**defaulted).checked(cfg)
 
+    def losses_alone(self, mode: str) -> bool:
+        """Whether a validation or test has no evaluator because its losses are all it wants."""
+        loop = getattr(self, f"{mode}_cfg")
+        wanted = isinstance(loop, dict) and bool(loop.get("loss"))
+        return wanted and getattr(self, f"{mode}_evaluator") is None
+
     def checked(self, cfg: Any = None) -> RunSpec:
         """This spec, after checking the rules that span keys."""
         for key, kind in TYPES.items():
             _check_type(cfg, key, getattr(self, key), kind)
         _check_group(self, "train", ("train_dataloader", "train_cfg", "optim_wrapper"))
-        _check_group(self, "validation", ("val_dataloader", "val_cfg", "val_evaluator"))
-        _check_group(self, "test", ("test_dataloader", "test_cfg", "test_evaluator"))
+        for what, mode in (("validation", "val"), ("test", "test")):
+            keys = (f"{mode}_dataloader", f"{mode}_cfg", f"{mode}_evaluator")
+            _check_group(self, what, keys[:2] if self.losses_alone(mode) else keys)
         if self.param_scheduler is not None and self.optim_wrapper is None:
             raise ConfigError("param_scheduler is set but optim_wrapper is not: nothing to move")
         if self.model is None:

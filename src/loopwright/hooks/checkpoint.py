@@ -8,6 +8,7 @@ from typing import Any, Literal
 from loopwright.checkpoint import better, infer_rule
 from loopwright.core import every
 from loopwright.hooks.hook import Hook
+from loopwright.hooks.watched import find_metric, has_several, is_left_out
 from loopwright.registry import HOOKS
 
 DEFAULT_TMPL = {True: "epoch_{}", False: "iter_{}"}
@@ -98,6 +99,8 @@ class CheckpointHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
+        if self.async_save:
+            runner.poll_saves()
         if self.by_epoch:
             return
         done = runner.iter + 1
@@ -145,7 +148,12 @@ class CheckpointHook(Hook):
             first = next(iter(metrics))
             self._rules = {first: infer_rule(first, **_given(self._keys))}
         for key, rule in self._rules.items():
-            name = _find_metric(key, metrics)
+            if is_left_out(runner, key):
+                continue
+            name = find_metric(key, metrics, several=has_several(runner))
+            if name is None:
+                told = ", ".join(metrics) or "nothing"
+                raise KeyError(f"save_best names {key!r}, but validation gave {told}")
             score = float(metrics[name])
             if better(score, self.best_scores.get(key), rule):
                 self.best_scores[key] = score
@@ -197,15 +205,3 @@ def _rule(given: str) -> Rule:
     if given not in ("greater", "less"):
         raise ValueError(f"rule must be 'greater' or 'less', got {given!r}")
     return "greater" if given == "greater" else "less"
-
-
-def _find_metric(key: str, metrics: dict[str, float]) -> str:
-    """The evaluated metric that ``key`` means: its name, or its last part."""
-    if key in metrics:
-        return key
-    ends = [name for name in metrics if name.rpartition("/")[2] == key]
-    if len(ends) == 1:
-        return ends[0]
-    raise KeyError(
-        f"save_best names {key!r}, but validation gave {', '.join(metrics) or 'nothing'}"
-    )

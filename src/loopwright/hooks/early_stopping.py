@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from loopwright.checkpoint import infer_rule
 from loopwright.hooks.hook import Hook
+from loopwright.hooks.watched import find_metric, has_several, is_left_out
 from loopwright.registry import HOOKS
 
 
@@ -59,9 +60,11 @@ class EarlyStoppingHook(Hook):
             runner.logger.info(f"the run stops early: {reason}")
 
     def _score(self, runner: Any, metrics: dict[str, float]) -> float | None:
-        names = [n for n in metrics if n == self.monitor or n.rpartition("/")[2] == self.monitor]
-        if len(names) == 1:
-            return float(metrics[names[0]])
+        if is_left_out(runner, self.monitor):
+            return None
+        name = find_metric(self.monitor, metrics, several=has_several(runner))
+        if name is not None:
+            return float(metrics[name])
         told = f"EarlyStoppingHook watches {self.monitor!r}, validation gave {', '.join(metrics)}"
         if self.strict:
             raise KeyError(told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopwright.hooks.hook import Hook
+from loopwright.hooks.watched import is_left_out
 from loopwright.registry import HOOKS
 
 
@@ -41,5 +42,6 @@ class ParamSchedulerHook(Hook):
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         for scheduler in runner.all_param_schedulers():
-            if getattr(scheduler, "need_val_args", False):
+            monitor = str(getattr(scheduler, "monitor", ""))
+            if getattr(scheduler, "need_val_args", False) and not is_left_out(runner, monitor):
                 scheduler.step(metrics)

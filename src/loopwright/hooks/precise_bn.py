@@ -11,7 +11,7 @@ from loopwright.registry import HOOKS
 
 @HOOKS.register_module()
 class PreciseBNHook(Hook):
-    """Recomputes running means and variances over ``num_iters`` training batches, one epoch at most.
+    """Recomputes running means and variances over ``num_iters`` batches, one epoch at most.
 
     Every ``interval`` epochs and after the last, before checkpoint and validation (Wu & Johnson,
     2021). Does nothing for a model without batch norm.

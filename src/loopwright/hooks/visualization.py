@@ -51,13 +51,14 @@ class _VisualizationHook(Hook):
             or not self.every_n_inner_iters(batch_idx, self.interval)
         ):
             return
-        loader = runner.val_dataloader if mode == "val" else runner.test_dataloader
-        metainfo = getattr(loader.dataset, "metainfo", None) or {}
+        loop = runner.val_loop if mode == "val" else runner.test_loop
+        metainfo = getattr(loop.dataloader.dataset, "metainfo", None) or {}
+        of = "_".join(filter(None, (mode, getattr(getattr(loop, "current", None), "name", ""))))
         for number, (image, truth, found) in enumerate(triples(data_batch, outputs)):
             picture = self.picture(image, truth, found, metainfo)
-            name = f"{mode}_{runner.iter}_{batch_idx}_{number}.png"
+            name = f"{of}_{runner.iter}_{batch_idx}_{number}.png"
             save(picture, os.path.join(runner.work_dir, "vis_image", name))
-            runner.storage.put_image(f"{mode}/{batch_idx}_{number}", picture.transpose(2, 0, 1))
+            runner.storage.put_image(f"{of}/{batch_idx}_{number}", picture.transpose(2, 0, 1))
             if self.show:
                 _show(picture, name, self.wait_time)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.build.sets import evaluators_of, named_sets
+from loopwright.config import ConfigError
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
 
@@ -60,8 +62,29 @@ def produced(evaluator: Any) -> list[str] | None:
     return names
 
 
+def _validated(root: Node) -> list[str] | None:
+    """The metrics that validation gives by every set; None where they cannot be known."""
+    loop, evaluator = root.value.get("val_cfg"), root.value.get("val_evaluator")
+    if isinstance(loop, dict) and (loop.get("loss") or loop.get("prefix") or loop.get("sets")):
+        return None
+    several = named_sets(root.value.get("val_dataloader"))
+    if several is None:
+        return produced(evaluator)
+    try:
+        each = evaluators_of(evaluator, list(several))
+    except ConfigError:
+        return None
+    names: list[str] = []
+    for name, one in each.items():
+        found = produced(one)
+        if found is None:
+            return None
+        names += [f"{name}/{metric}" for metric in found]
+    return names
+
+
 def _monitors(root: Node) -> Iterator[Finding]:
-    names = produced(root.value.get("val_evaluator"))
+    names = _validated(root)
     for node, key in _monitoring(root):
         wanted = node.value[key]
         for monitor in [wanted] if isinstance(wanted, str) else wanted or ():

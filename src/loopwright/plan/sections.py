@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.build.sets import evaluators_of, named_sets, set_options
+from loopwright.config import ConfigError
 from loopwright.optim.checks import schedule_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
 from loopwright.optim.specs import kind_of
@@ -24,8 +26,8 @@ from loopwright.registry import (
 LOOPS = {
     "EpochBasedTrainLoop": ("max_epochs", "val_begin", "val_interval", "dynamic_intervals"),
     "IterBasedTrainLoop": ("max_iters", "val_begin", "val_interval", "dynamic_intervals"),
-    "ValLoop": ("fp16", "prefix"),
-    "TestLoop": ("fp16", "prefix"),
+    "ValLoop": ("fp16", "prefix", "loss", "sets"),
+    "TestLoop": ("fp16", "prefix", "loss", "sets"),
 }
 LOADER = (
     "dataset",
@@ -107,8 +109,16 @@ def _whole_numbers(node: Node) -> Iterator[Finding]:
 def check_loaders(root: Node, lookup: Lookup) -> Iterator[Finding]:
     """Keys, numbers, sampler, data set and pipeline of each loader."""
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        if isinstance(root.value.get(key), dict):
-            yield from _check_loader(root.child(key), lookup)
+        for node in loaders_of(root, key):
+            yield from _check_loader(node, lookup)
+
+
+def loaders_of(root: Node, key: str) -> list[Node]:
+    """The loader that a key configures, or each of several."""
+    value = root.value.get(key)
+    if key != "train_dataloader" and named_sets(value) is not None:
+        return [node for node in root.child(key).children() if isinstance(node.value, dict)]
+    return [root.child(key)] if isinstance(value, dict) else []
 
 
 def _check_loader(node: Node, lookup: Lookup) -> Iterator[Finding]:
@@ -284,11 +294,36 @@ def _schedule_finding(node: Node, message: str) -> Finding:
 
 
 def check_evaluators(root: Node, lookup: Lookup) -> Iterator[Finding]:
-    """Names and arguments of metrics, and monitors that none of them produces."""
-    for key in ("val_evaluator", "test_evaluator"):
-        value = root.value.get(key)
-        if isinstance(value, dict):
-            yield from check_typed(root.child(key), METRICS, lookup)
-        elif isinstance(value, list | tuple):
-            for child in root.child(key).children():
-                yield from check_typed(child, METRICS, lookup)
+    """Names and arguments of metrics; whether several sets have an evaluator and options each."""
+    for mode in ("val", "test"):
+        key, several = f"{mode}_evaluator", named_sets(root.value.get(f"{mode}_dataloader"))
+        node = root.child(key) if root.value.get(key) is not None else None
+        if several is not None:
+            yield from _check_sets(root, mode, list(several))
+        if node is None:
+            continue
+        by_name = several is not None and isinstance(node.value, dict) and "type" not in node.value
+        for one in node.children() if by_name else [node]:
+            yield from _check_metrics(one, lookup)
+
+
+def _check_metrics(node: Node, lookup: Lookup) -> Iterator[Finding]:
+    """One metric, or a list of them."""
+    if isinstance(node.value, dict):
+        yield from check_typed(node, METRICS, lookup)
+    elif isinstance(node.value, list | tuple):
+        for child in node.children():
+            yield from _check_metrics(child, lookup)
+
+
+def _check_sets(root: Node, mode: str, names: list[str]) -> Iterator[Finding]:
+    loop, key = root.value.get(f"{mode}_cfg"), f"{mode}_evaluator"
+    try:
+        if root.value.get(key) is not None:
+            evaluators_of(root.value[key], names)
+    except ConfigError as error:
+        yield root.error(str(error), key)
+    try:
+        set_options(loop.get("sets") if isinstance(loop, dict) else None, names)
+    except ConfigError as error:
+        yield root.child(f"{mode}_cfg").error(str(error), "sets")

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.hooks import KNOWN
+from loopwright.build.sets import named_sets
 from loopwright.build.spec import KEYS, RENAMED, TYPES, VARIABLES
 from loopwright.core import get_priority
 from loopwright.plan.finding import Finding, Node
@@ -72,6 +73,9 @@ def _groups(root: Node) -> Iterator[Finding]:
         return
     for what, keys in GROUPS.items():
         given = [key for key in keys if root.value.get(key) is not None]
+        loop = root.value.get(keys[1])
+        if isinstance(loop, dict) and loop.get("loss") and given == list(keys[:2]):
+            continue  # its losses are all it wants
         if given and len(given) < len(keys):
             lacking = ", ".join(key for key in keys if key not in given)
             yield root.error(f"{what} also needs {lacking}", given[0])
@@ -148,8 +152,10 @@ def check_files(root: Node) -> Iterator[Finding]:
             yield root.error(f"{value} does not exist{_nearest_file(value)}", key)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = root.value.get(key)
-        if isinstance(loader, dict) and isinstance(loader.get("dataset"), dict):
-            yield from _dataset_files(root.child(key).child("dataset"))
+        several = None if key == "train_dataloader" else named_sets(loader)
+        for node in root.child(key).children() if several else [root.child(key)] if loader else []:
+            if isinstance(node.value, dict) and isinstance(node.value.get("dataset"), dict):
+                yield from _dataset_files(node.child("dataset"))
 
 
 def _dataset_files(node: Node) -> Iterator[Finding]:

@@ -1,13 +1,11 @@
-"""MMEngine's loops over the core: epochs, iterations, validation and test."""
+"""MMEngine's training loops over the core: epochs and iterations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-
-from loopwright.core import EvalLoop, TrainLoop, interval_at, next_val, val_due
+from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.data import seed_step
 from loopwright.registry import LOOPS
 
@@ -125,6 +123,8 @@ class _TrainLoop(BaseLoop):
         due = val_due(done, interval=interval, begin=self.val_begin, last=last)
         if not due or runner.val_loop is None or runner.requests.halting is not None:
             return
+        if hasattr(runner.val_loop, "choose"):
+            runner.val_loop.choose(done, last=last)
         runner.val_loop.run()
         if runner.requests.halting is None:
             runner.progress.validated = done
@@ -265,80 +265,6 @@ class IterBasedTrainLoop(_TrainLoop):
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
         self.run_iter(data_batch)
-
-
-class _EvalLoop(BaseLoop):
-    """What validation and test share."""
-
-    mode: Any
-
-    def __init__(
-        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, prefix: str = ""
-    ) -> None:
-        super().__init__(runner, dataloader)
-        self.evaluator = runner.evaluator_of(evaluator)
-        meta = getattr(getattr(self.dataloader, "dataset", None), "metainfo", None)
-        if meta is not None:
-            self.evaluator.dataset_meta = meta
-        self.fp16 = fp16
-        self.prefix = prefix
-        self.core = EvalLoop(
-            self.step, self._collect, runner.hook_table, self.mode, runner.requests
-        )
-        self.core.iterate = self._iterate  # type: ignore[method-assign]
-
-    def step(self, data_batch: Any) -> Any:
-        step = getattr(self._runner.model, f"{self.mode}_step")
-        return step(data_batch)
-
-    def _collect(self, data_batch: Any, outputs: Any) -> None:
-        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
-
-    def _iterate(self, batch_idx: int, data_batch: Any) -> None:
-        self.run_iter(batch_idx, data_batch)
-
-    def run_iter(self, idx: int, data_batch: Any) -> None:
-        """One evaluation step; override it for a procedure of your own."""
-        self.core.run_iter(idx, data_batch)
-
-    def run(self) -> dict[str, float]:
-        """Evaluate the whole loader; the metrics, by name."""
-        runner, mode = self._runner, self.mode
-        runner.call_hook(f"before_{mode}")
-        runner.call_hook(f"before_{mode}_epoch")
-        was_training = [(m, m.training) for m in runner.model.modules()]
-        runner.model.eval()
-        try:
-            device = runner.device.type
-            with torch.no_grad(), torch.autocast(device, enabled=self.fp16):
-                if self.core.run_batches(self.dataloader) == 0:
-                    raise RuntimeError(f"the {mode} loader gave no batch")
-        finally:
-            for module, flag in was_training:
-                module.training = flag
-        if runner.requests.halting is not None:
-            return {}
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        if self.prefix:
-            metrics = {f"{self.prefix}/{key}": value for key, value in metrics.items()}
-        runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
-        runner.call_hook(f"after_{mode}")
-        return dict(metrics)
-
-
-@LOOPS.register_module()
-class ValLoop(_EvalLoop):
-    """Validates: ``model.val_step`` on every batch, then the evaluator's metrics."""
-
-    mode = "val"
-
-
-@LOOPS.register_module()
-class TestLoop(_EvalLoop):
-    """Tests: ``model.test_step`` on every batch, then the evaluator's metrics."""
-
-    mode = "test"
-    __test__ = False
 
 
 def _check_limit(name: str, value: Any) -> None:

@@ -21,6 +21,7 @@ from loopwright.build.parts import (
     build_optimization,
     build_train_loop,
 )
+from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.build.spec import KEYS, RunSpec
 from loopwright.config import Config
 from loopwright.core import HookTable, Progress, Requests, get_priority
@@ -188,11 +189,11 @@ class Runner:
 
     @cached_property
     def val_evaluator(self) -> Any:
-        return self.evaluator_of(self._needed("val_evaluator"))
+        return self._evaluator("val")
 
     @cached_property
     def test_evaluator(self) -> Any:
-        return self.evaluator_of(self._needed("test_evaluator"))
+        return self._evaluator("test")
 
     @cached_property
     def optim_wrapper(self) -> Any:
@@ -226,13 +227,28 @@ class Runner:
         return [s for each in found.values() for s in each] if isinstance(found, dict) else found
 
     def loader_of(self, cfg: Any, *, training: bool = False) -> Any:
-        """A loader from a config or an object; a built one comes back as it is."""
+        """A loader from a config or an object, by name for several; a built one as it is."""
+        several = named_sets(cfg)
+        if several is not None and not training:
+            return {name: self.loader_of(one) for name, one in several.items()}
         bad = os.path.join(self.work_dir, "bad_samples.jsonl")
         with building(self.cfg):
             return build_loader(cfg, self.env, training=training, bad_samples_file=bad)
 
+    def _evaluator(self, mode: str) -> Any:
+        """The evaluator of a mode, by name where there are several sets; None for losses alone."""
+        if getattr(self.spec, f"{mode}_evaluator") is None and self.spec.losses_alone(mode):
+            return None
+        cfg, loader = self._needed(f"{mode}_evaluator"), getattr(self, f"{mode}_dataloader")
+        if isinstance(loader, dict):
+            each = evaluators_of(cfg, list(loader))
+            return {name: self.evaluator_of(one) for name, one in each.items()}
+        return self.evaluator_of(cfg)
+
     def evaluator_of(self, cfg: Any) -> Any:
         """An evaluator from metric configs or objects; a built one comes back as it is."""
+        if cfg is None:
+            return None
         with building(self.cfg):
             return build_evaluator(cfg)
 
