@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from trainer_models import TwoLosses, batches, sgd
+from trainer_models import Spoils, TwoLosses, batches, sgd
 
 from loopwright import dist
 from loopwright.trainer import (
@@ -87,7 +87,19 @@ def two_ranks(folder):
     trainer.register_hooks([Remember()])
     trainer.train(0, 4)
     weight = model.fc.weight.flatten().tolist()
-    Path(folder, f"{rank}.json").write_text(json.dumps([weight, trainer.kept]))
+    said = spoiled(rank, data)
+    Path(folder, f"{rank}.json").write_text(json.dumps([weight, trainer.kept, said]))
+
+
+def spoiled(rank, data):
+    """What each rank says when the loss of rank 1 is NaN from iteration 2 on."""
+    wrapped = create_ddp_model(Spoils(at=2) if rank == 1 else TwoLosses())
+    trainer = SimpleTrainer(wrapped, data, sgd(wrapped), gather_metric_period=2)
+    try:
+        trainer.train(0, 8)
+    except FloatingPointError as error:
+        return str(error)
+    return "nothing"
 
 
 def test_two_processes_share_gradients_and_losses(tmp_path, monkeypatch):
@@ -95,8 +107,13 @@ def test_two_processes_share_gradients_and_losses(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     launch(two_ranks, 2, args=(str(tmp_path),))
-    (w0, kept0), (w1, kept1) = (json.loads((tmp_path / f"{r}.json").read_text()) for r in (0, 1))
+    (w0, kept0, said0), (w1, kept1, said1) = (
+        json.loads((tmp_path / f"{r}.json").read_text()) for r in (0, 1)
+    )
     assert w0 == w1
+    assert said0 == said1, "both stop, at the same iteration"
+    assert "iteration 2 (0-based)" in said0
+    assert "loss_size is not finite" in said0
     assert kept0 == kept1
     alone = TwoLosses()
     trainer = SimpleTrainer(alone, [torch.cat([b, b[:1]]) for b in batches()], sgd(alone))

@@ -53,7 +53,8 @@ class LossBook:
 
     On a CPU every loss is looked at before it goes backward. On an accelerator, and with several
     ranks, what came since the last look is read at once, every ``period`` iterations; with several
-    ranks the storage of each gets the means over all (``data_time``: the largest).
+    ranks the storage of each gets the means over all (``data_time``: the largest), and all stop
+    together.
     """
 
     def __init__(self, period: int) -> None:
@@ -67,8 +68,13 @@ class LossBook:
         self._pending.clear()
 
     def check(self, iteration: int, total: Tensor, logs: Mapping[str, Any]) -> None:
-        """Raise NonFiniteLossError, naming the losses, where that costs no waiting."""
-        if total.device.type == "cpu" and not math.isfinite(number(total)):
+        """Raise NonFiniteLossError, naming the losses, where that costs no waiting.
+
+        Not with several ranks: all must stop together, so the means are looked at.
+        """
+        if self.ranks > 1 or total.device.type != "cpu":
+            return
+        if not math.isfinite(number(total)):
             raise NonFiniteLossError(_message(iteration, logs))
 
     def put(self, iteration: int, logs: dict[str, Any], storage: EventStorage) -> None:
