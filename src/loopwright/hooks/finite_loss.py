@@ -12,11 +12,20 @@ from loopwright.registry import HOOKS
 if TYPE_CHECKING:
     from torch import Tensor
 
-POLICIES = ("stop", "skip", "ignore")
+POLICIES = ("stop", "skip", "rollback", "ignore")
 
 
 class NonFiniteLossError(FloatingPointError):
     """The loss of an iteration is NaN or infinite; the weights have not seen it (on a CPU)."""
+
+
+class RollBack(Exception):
+    """A wish to go back to the last good checkpoint and leave ``iteration`` out."""
+
+    def __init__(self, iteration: int, error: NonFiniteLossError) -> None:
+        super().__init__(f"go back to before iteration {iteration}")
+        self.iteration = iteration
+        self.error = error
 
 
 @HOOKS.register_module()
@@ -25,18 +34,27 @@ class FiniteLossHook(Hook):
 
     On a CPU the value is in memory already. On an accelerator it is read every ``interval``
     iterations, after the update. ``policy``: ``'stop'`` raises NonFiniteLossError, ``'skip'``
-    leaves the batch out (at most ``max_skips`` in a row), ``'ignore'`` does nothing. A loss scaler
-    (fp16) skips such steps by itself and is left alone.
+    leaves the batch out (at most ``max_skips`` in a row), ``'rollback'`` loads the last good
+    checkpoint and leaves the iteration that spoiled the weights or the loss out (at most
+    ``max_rollbacks`` times a run), ``'ignore'`` does nothing. A loss scaler (fp16) skips such steps
+    by itself and is left alone.
     """
 
     priority = "VERY_HIGH"
 
-    def __init__(self, policy: str = "stop", interval: int = 50, max_skips: int = 10) -> None:
+    def __init__(
+        self,
+        policy: str = "stop",
+        interval: int = 50,
+        max_skips: int = 10,
+        max_rollbacks: int = 3,
+    ) -> None:
         if policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
         self.policy = policy
         self.interval = interval
         self.max_skips = max_skips
+        self.max_rollbacks = max_rollbacks
         self.skipped = 0
         self._in_a_row = 0
         self._batch: Any = None
@@ -76,31 +94,51 @@ class FiniteLossHook(Hook):
             return True
         where = f"iteration {self._runner.iter} (0-based), epoch {self._runner.epoch}"
         self._in_a_row += 1
-        if self.policy == "skip" and self._in_a_row <= self.max_skips:
+        error = NonFiniteLossError(
+            f"the loss is {number} at {where}; first bad tensor: {self._first_bad()}. "
+            "To go on, set default_hooks.finite_loss.policy to 'skip', 'rollback' or 'ignore'"
+        )
+        if self.policy == "rollback" and len(self._runner.left_out) < self.max_rollbacks:
+            raise RollBack(self._guilty(), error)
+        if self.policy == "skip" and self._in_a_row <= self.max_skips and not self._spoiled():
             self.skipped += 1
             self._runner.logger.warning(f"loss is {number} at {where}: batch left out")
             return False
-        raise NonFiniteLossError(
-            f"the loss is {number} at {where}; first bad tensor: {self._first_bad()}. "
-            "To go on, set default_hooks.finite_loss.policy to 'skip' or 'ignore'"
-        )
+        raise error
+
+    def _guilty(self) -> int:
+        """This iteration, or the one before it whose update spoiled the weights."""
+        runner = self._runner
+        now = runner.iter
+        if all(_finite(p) for p in runner.model.parameters()):
+            return int(now)
+        return next((i for i in range(now - 1, -1, -1) if i not in runner.left_out), int(now))
+
+    def _spoiled(self) -> bool:
+        """Whether the forward has left NaN in a buffer (batch norm): leaving out is too late."""
+        return not all(_finite(b) for b in self._runner.model.buffers())
 
     def _first_bad(self) -> str:
-        named = [*_tensors(self._batch, "batch"), *self._runner.model.named_parameters()]
+        named = [*tensors_of(self._batch, "batch"), *self._runner.model.named_parameters()]
         named += list(self._runner.model.named_buffers())
         for name, tensor in named:
-            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            if not _finite(tensor):
                 count = int((~tensor.isfinite()).sum())
                 return f"{name} ({count} of {tensor.numel()} values)"
         return "none of batch, parameters and buffers: it arose inside forward"
 
 
-def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
+def tensors_of(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in a batch of dicts and lists, with where it lies."""
     if hasattr(value, "is_floating_point"):
         yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _tensors(item, f"{name}.{key}")
+            yield from tensors_of(item, f"{name}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _tensors(item, f"{name}.{index}")
+            yield from tensors_of(item, f"{name}.{index}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from loopwright.files import RunLock
+import torch
+
+from loopwright.checkpoint import SaveError
+from loopwright.files import RunLock, probe
+from loopwright.hooks.finite_loss import tensors_of
 from loopwright.runner import saving
 from loopwright.runner.recording import current
 from loopwright.runner.signals import PREEMPTED, listening
@@ -19,18 +23,58 @@ def alive(runner: Any) -> Iterator[None]:
     After an exception: what is whole is saved, ``after_run`` is said to every hook, writers are
     closed, and the exception goes on with its traceback. After SIGTERM or SIGINT: a checkpoint is
     written and SystemExit(75) or KeyboardInterrupt is raised. Raises Locked when another run uses
-    the folder.
+    the folder, SaveError when it takes no files.
     """
-    with RunLock(runner.work_dir), listening(runner.requests), current(runner):
+    with _lock(runner), listening(runner.requests), current(runner):
         try:
+            _check_folder(runner)
             yield
         except BaseException as error:
             _end_badly(runner, error)
             raise
         if runner.requests.saving is not None:
             saving.save_where_it_is(runner)
+        reason = runner.requests.halting  # a signal after this finds the run at its end
         _end(runner)
-    _leave(runner)
+    _leave(runner, reason)
+
+
+def _lock(runner: Any) -> AbstractContextManager[Any]:
+    """The folder is held by the main process, which alone writes into it."""
+    return RunLock(runner.work_dir) if runner.rank == 0 else nullcontext()
+
+
+def _check_folder(runner: Any) -> None:
+    """Better to hear now that the folder takes no files than at the first save."""
+    if runner.rank != 0 or not runner.has_training:
+        return
+    try:
+        probe(runner.work_dir)
+    except OSError as error:
+        text = f"work_dir {runner.work_dir} takes no files: {error}"
+        raise SaveError(error.errno, text) from error
+
+
+def explain(error: BaseException, data_batch: Any) -> None:
+    """Tell an out-of-memory error which batch it was."""
+    full = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+    if not full:
+        return
+    found = [f"{name} {_shape(t)}" for name, t in tensors_of(data_batch, "batch")]
+    more = f" and {len(found) - 8} more tensors" if len(found) > 8 else ""
+    peak = ""
+    if torch.cuda.is_available():
+        peak = f"; peak memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB"
+    error.add_note(
+        f"out of memory with {', '.join(found[:8]) or 'a batch without tensors'}{more}{peak}; "
+        "smaller: train_dataloader.batch_size (with optim_wrapper.accumulative_counts), "
+        "activation_checkpointing"
+    )
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    size = "x".join(map(str, tensor.shape)) or "scalar"
+    return f"{size} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _end_badly(runner: Any, error: BaseException) -> None:
@@ -41,7 +85,10 @@ def _end_badly(runner: Any, error: BaseException) -> None:
         error.add_note(f"saving after this error failed too: {second!r}")
     for failed in runner.hook_table.say_all("after_run"):
         error.add_note(f"after_run failed too: {failed!r}")
-    runner.close()
+    try:
+        runner.close()
+    except Exception as second:
+        error.add_note(f"closing failed too: {second!r}")
 
 
 def _end(runner: Any) -> None:
@@ -51,9 +98,8 @@ def _end(runner: Any) -> None:
         raise errors[0]
 
 
-def _leave(runner: Any) -> None:
+def _leave(runner: Any, reason: str | None) -> None:
     """After a halt the caller must not go on as if training were finished."""
-    reason = runner.requests.halting
     if reason is None:
         return
     runner.logger.warning(f"stopped by {reason} at iteration {runner.iter}; resume=True goes on")

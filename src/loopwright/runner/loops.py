@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.data import seed_step
 from loopwright.registry import LOOPS
+from loopwright.runner.signals import agree
+from loopwright.runner.lifecycle import explain
+from loopwright.runner.rollback import leave_out
 
 
 class BaseLoop:
@@ -50,17 +54,22 @@ class _TrainLoop(BaseLoop):
         self.dynamic_intervals = [(int(m), int(i)) for m, i in dynamic_intervals or ()]
         self.core = TrainLoop(self.step, runner.hook_table, runner.progress, runner.requests)
         self.core.iterate = self._iterate  # type: ignore[method-assign]
+        if runner.distributed:
+            self.core.agree = partial(agree, runner.requests)
 
     def step(self, data_batch: Any) -> Any:
         """Train on one batch; what it draws depends on seed, iteration and rank alone."""
         runner = self._runner
-        seed_step(runner.seed, runner.progress.iter, runner.rank)
         wrapper = runner.optim_wrapper
+        if runner.left_out and runner.progress.iter in runner.left_out:
+            return leave_out(wrapper)
+        seed_step(runner.seed, runner.progress.iter, runner.rank)
         before = wrapper.inner_count
         try:
             return runner.model.train_step(data_batch, optim_wrapper=wrapper)
-        except Exception:
+        except Exception as error:
             self.core.whole = wrapper.inner_count == before
+            explain(error, data_batch)
             raise
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
@@ -249,6 +258,9 @@ class IterBasedTrainLoop(_TrainLoop):
         """Batches for ever, from the position that the finished iterations imply."""
         loader, length = self.dataloader, _length(self.dataloader)
         epoch, batch = divmod(self.iter, length) if length else (0, self.iter)
+        start = self._runner.data_start
+        if start is not None and start[0] == self.iter:
+            epoch, batch = start[1:] if start[2] != length else (start[1] + 1, 0)
         while True:
             loader.set_position(epoch, batch)
             empty = True

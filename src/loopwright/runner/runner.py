@@ -31,6 +31,7 @@ from loopwright.registry import RUNNERS, init_default_scope
 from loopwright.registry.whereabouts import building
 from loopwright.runner import recording, saving
 from loopwright.runner.lifecycle import alive
+from loopwright.runner.rollback import run_training
 
 
 @RUNNERS.register_module()
@@ -59,6 +60,8 @@ class Runner:
         self.requests = Requests()
         self.loaded = self.resuming = False
         self.failed_saves = 0
+        self.left_out: set[int] = set()
+        self.data_start: tuple[int, int, int] | None = None
         self.stores: dict[Any, Any] = {}
         self.work_dir = os.path.abspath(self.spec.work_dir)
         os.makedirs(self.work_dir, exist_ok=True)
@@ -278,7 +281,7 @@ class Runner:
             with building(self.cfg):
                 prepare(self)
             self.train_loop.core.on_save = self.save_where_it_is
-            self.train_loop.run()
+            run_training(self)
         return self.model
 
     def val(self) -> dict[str, float]:
@@ -323,6 +326,10 @@ class Runner:
     def save_where_it_is(self) -> None:
         """Save at the end of an iteration because somebody asked for it."""
         saving.save_where_it_is(self)
+
+    def poll_saves(self) -> None:
+        """Hear of saves that failed in the background."""
+        saving.poll_saves(self)
 
     def publish(self, name: str | None, keys: list[str]) -> None:
         """Write a copy of a checkpoint that holds only some keys, named by its hash."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopwright.checkpoint import (
+    Broken,
     CheckpointError,
     SaveError,
     Store,
@@ -14,7 +15,9 @@ from loopwright.checkpoint import (
     load_weights,
     nonfinite,
 )
+from loopwright.dist import any_rank, broadcast_object
 from loopwright.model import unwrap
+from loopwright.runner.changes import look_at, machine
 from loopwright.runner.state import in_window, pack, unpack
 
 PASSING = ("preempt_", "crash_")
@@ -74,13 +77,15 @@ def _write(
     state["meta"] = {**_meta(runner, counters), **(extra_meta or {})}
     runner.call_hook("before_save_checkpoint", checkpoint=state)
     meta = {**state.pop("meta"), **_goodness(runner, name, state)}
-    poll_saves(runner, wait=True)
-    try:
-        store.save(name, state, step=counters["iter"], meta=meta, then=then)
-    except SaveError as error:
-        _count_failure(runner, name, error)
-        return False
-    return True
+    written = True
+    if runner.rank == 0:
+        poll_saves(runner, wait=True)
+        try:
+            store.save(name, state, step=counters["iter"], meta=meta, then=then)
+        except SaveError as error:
+            _count_failure(runner, name, error)
+            written = False
+    return not any_rank(not written)
 
 
 def _goodness(runner: Any, name: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +158,7 @@ def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
         "experiment_name": runner.experiment_name,
         "cfg": runner.cfg_text,
         "world_size": runner.world_size,
+        **machine(),
         "time": runner.timestamp,
         "dataset_meta": getattr(_dataset(runner), "metainfo", None),
     }
@@ -261,22 +267,66 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
     """
     runner.loaded = True
     if filename is None:
-        if not runner.store.names():
+        found = _newest(runner)
+        if found is None:
             runner.logger.info(f"nothing to resume in {runner.work_dir}: starting anew")
             set_aside(runner)
             return
-        found = runner.store.load()
         state, meta, path = found.state, found.meta, found.path
     else:
-        state, meta, path = load_any(filename), {}, filename
-    runner.resuming = True
-    runner.call_hook("after_load_checkpoint", checkpoint=state)
-    runner.resuming = False
+        state, meta, path = _from(filename)
+    look_at(runner, meta)
     if not optimizer:
         state = {k: v for k, v in state.items() if k not in ("optimizer", "gradients")}
-    unpack(runner, state)
+    restore(runner, state)
     runner.logger.info(f"resumed from {path} at iteration {runner.iter}, epoch {runner.epoch}")
-    del meta
+
+
+def restore(runner: Any, state: dict[str, Any]) -> None:
+    """Put a checkpoint's state into the run, hooks first."""
+    runner.resuming = True
+    try:
+        runner.call_hook("after_load_checkpoint", checkpoint=state)
+    finally:
+        runner.resuming = False
+    if state.get("ema_state_dict") is not None and not _averages(runner):
+        state["state_dict"] = state["ema_state_dict"]
+        runner.logger.warning("the checkpoint holds an average, but EMAHook is gone: it is dropped")
+    unpack(runner, state)
+
+
+def _averages(runner: Any) -> bool:
+    return any(hasattr(hook, "ema_model") for hook in runner.hooks)
+
+
+def _newest(runner: Any) -> Any:
+    """The newest whole checkpoint; the main process chooses, so that all ranks take the same."""
+    found = _newest_here(runner) if runner.rank == 0 else None
+    name = broadcast_object(None if found is None else found.entry.name)
+    if runner.rank != 0 and name is not None:
+        return runner.store.load(name)
+    return found
+
+
+def _newest_here(runner: Any) -> Any:
+    """The newest whole checkpoint, a good one (without NaN in its weights) if there is any."""
+    for entry in reversed(runner.store.entries()):
+        if not entry.good:
+            continue
+        try:
+            return runner.store.load(entry.name)
+        except Broken:
+            break  # the general search names it, sets it aside and goes on
+    return runner.store.load() if runner.store.entries() else None
+
+
+def _from(path: str) -> tuple[dict[str, Any], Any, str]:
+    """State and, where it is a folder of ours, what was noted beside it."""
+    if os.path.isdir(path) and os.path.exists(os.path.join(path, "MANIFEST.json")):
+        folder, name = os.path.split(os.path.abspath(path))
+        found = Store(folder).load(name)
+        return found.state, found.meta, path
+    return load_any(path), {}, path
 
 
 def load_checkpoint(

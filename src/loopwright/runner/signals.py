@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import torch
+
 from loopwright.core import Requests
+from loopwright.dist import all_reduce, get_comm_device
 
 PREEMPTED = 75  # EX_TEMPFAIL: a checkpoint is written, run me again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -43,3 +46,19 @@ def listening(requests: Requests) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def agree(requests: Requests) -> None:
+    """Share the wishes of all ranks, so that every one saves and halts after the same iteration.
+
+    One small reduction an iteration; only a run of several processes pays it.
+    """
+    wishes = torch.tensor(
+        [requests.saving is not None, requests.halting is not None], dtype=torch.float32
+    ).to(get_comm_device())
+    all_reduce(wishes, op="max")
+    save, halt = wishes.tolist()
+    if save:
+        requests.save("another rank")
+    if halt:
+        requests.halt("another rank")

@@ -6,7 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from loopwright.dist import all_gather
 from loopwright.model import unwrap
+from loopwright.optim.resume import resume_schedulers
+from loopwright.runner.changes import load_position, policies
 
 
 def pack(
@@ -24,6 +27,7 @@ def pack(
         "storage": runner.storage.state_dict(),
         "writers": runner.writers.state_dict(),
         "hooks": _hook_states(runner),
+        "left_out": sorted(runner.left_out),
         "data": runner.train_dataloader.state_dict() if runner.has_training else None,
     }
     if optimizer:
@@ -42,13 +46,14 @@ def unpack(runner: Any, state: dict[str, Any]) -> None:
         runner.optim_wrapper.load_state_dict(state["optimizer"])
         _put_gradients(runner, state.get("gradients") or {})
     if "param_schedulers" in state:
-        _load_schedulers(runner.param_schedulers, state["param_schedulers"])
+        _load_schedulers(runner, runner.param_schedulers, state["param_schedulers"])
     runner.message_hub.load_state_dict(state["message_hub"])
     runner.storage.load_state_dict(state["storage"])
     runner.writers.load_state_dict(state["writers"])
     _load_hooks(runner, state["hooks"])
+    runner.left_out |= set(state.get("left_out", ()))
     if state.get("data") is not None:
-        runner.train_dataloader.load_state_dict(state["data"])
+        load_position(runner, state["data"])
 
 
 def _hook_states(runner: Any) -> dict[str, Any]:
@@ -76,11 +81,14 @@ def _named(runner: Any) -> list[tuple[str, Any]]:
 
 
 def _gradients(runner: Any) -> dict[str, Any]:
-    """Gradients of an accumulation in flight, by parameter name; empty between windows."""
+    """Gradients of an accumulation in flight, by parameter name; empty between windows.
+
+    Inside a window every rank has its own, so each name holds those of all ranks in order.
+    """
     if not in_window(runner.optim_wrapper):
         return {}
     named = unwrap(runner.model).named_parameters()
-    return {name: p.grad for name, p in named if p.grad is not None}
+    return {name: all_gather(p.grad) for name, p in named if p.grad is not None}
 
 
 def in_window(wrapper: Any) -> bool:
@@ -89,10 +97,14 @@ def in_window(wrapper: Any) -> bool:
 
 
 def _put_gradients(runner: Any, gradients: dict[str, Any]) -> None:
+    """Each rank's own gradients back; another number of ranks shares their mean."""
     model: nn.Module = unwrap(runner.model)
     for name, parameter in model.named_parameters():
         if name in gradients:
-            parameter.grad = gradients[name].to(parameter.device, parameter.dtype)
+            of_ranks = gradients[name]
+            same = len(of_ranks) == runner.world_size
+            own = of_ranks[runner.rank] if same else sum(of_ranks) / len(of_ranks)
+            parameter.grad = own.to(parameter.device, parameter.dtype)
 
 
 def _scheduler_states(schedulers: Any) -> Any:
@@ -101,14 +113,17 @@ def _scheduler_states(schedulers: Any) -> Any:
     return [s.state_dict() for s in schedulers]
 
 
-def _load_schedulers(schedulers: Any, states: Any) -> None:
+def _load_schedulers(runner: Any, schedulers: Any, states: Any) -> None:
+    """Saved schedules go on; one the config has more or changed does what the policy says."""
     if isinstance(schedulers, dict):
         for name, each in schedulers.items():
-            _load_schedulers(each, states[name])
+            _load_schedulers(runner, each, states.get(name, []))
         return
-    if len(schedulers) != len(states):
-        raise ValueError(
-            f"the config has {len(schedulers)} param schedulers, the checkpoint {len(states)}"
-        )
-    for scheduler, state in zip(schedulers, states, strict=True):
-        scheduler.load_state_dict(state)
+    keep = policies(runner.spec.on_resume)["schedule"] == "keep"
+    resume_schedulers(
+        schedulers,
+        states,
+        iter=runner.iter,
+        epoch=runner.epoch,
+        changed="keep" if keep else "continue",
+    )

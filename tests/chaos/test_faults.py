@@ -1,0 +1,268 @@
+"""Full disks, broken numbers, dead workers, jumping clocks: each ends or goes on as it says."""
+
+import errno
+import io
+import os
+import signal
+import sys
+import time
+
+import pytest
+import torch
+from lives import digests, make
+from toy import Net, Samples, loader, spec
+
+from loopwright.checkpoint import SaveError, Store
+from loopwright.files import Disk, Locked
+from loopwright.hooks import Hook, NonFiniteLossError
+
+
+class FullDisk(Disk):
+    """Full from one save to another, counted in saves."""
+
+    def __init__(self, first: int, last: int, kind: int = errno.ENOSPC) -> None:
+        self.saves, self.first, self.last, self.kind = 0, first, last, kind
+
+    def mkdir(self, path):
+        self.saves += 1
+        super().mkdir(path)
+
+    def write(self, fd, data):
+        if self.first <= self.saves <= self.last:
+            raise OSError(self.kind, os.strerror(self.kind))
+        return super().write(fd, data)
+
+
+def plain(folder, **changes):
+    """Without validation: only regular saves, at iterations 2, 4, 6, …"""
+    return spec(folder, val_cfg=None, val_dataloader=None, val_evaluator=None) | {
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}
+        },
+        **changes,
+    }
+
+
+def keep_going(folder, async_save=False, **changes):
+    hooks = {"type": "CheckpointHook", "interval": 2, "by_epoch": False, "async_save": async_save}
+    return plain(folder, default_hooks={"checkpoint": hooks}, **changes)
+
+
+@pytest.mark.parametrize("async_save", [False, True])
+@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EIO])
+def test_two_failed_saves_are_survived_and_earlier_checkpoints_stay(tmp_path, async_save, kind):
+    runner = make(keep_going(tmp_path, async_save), disk=FullDisk(3, 4, kind))
+    runner.train()
+    names = Store(tmp_path).names()
+    assert {"iter_2", "iter_4", "iter_10", "iter_30"} <= set(names)
+    assert not {"iter_6", "iter_8"} & set(names)
+
+
+@pytest.mark.parametrize("async_save", [False, True])
+def test_the_third_failed_save_in_a_row_stops_the_run_with_74(tmp_path, async_save):
+    runner = make(keep_going(tmp_path, async_save), disk=FullDisk(3, 99))
+    with pytest.raises(SaveError) as caught:
+        runner.train()
+    assert caught.value.exit_code == 74
+    assert "max_failed_saves" in "".join(caught.value.__notes__)
+    assert Store(tmp_path).newest().name == "iter_4"
+
+
+def test_the_number_of_failed_saves_is_the_configs(tmp_path):
+    runner = make(keep_going(tmp_path, faults={"max_failed_saves": 1}), disk=FullDisk(2, 2))
+    with pytest.raises(SaveError):
+        runner.train()
+    assert runner.iter == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_takes_no_files_is_an_error_before_the_first_iteration(tmp_path):
+    runner = make(plain(tmp_path))
+    tmp_path.chmod(0o500)
+    with pytest.raises((SaveError, PermissionError)):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_second_run_in_one_folder_ends_with_73(tmp_path):
+    class Second(Hook):
+        def before_train_epoch(self, runner):
+            with pytest.raises(Locked, match=f"pid {os.getpid()}") as caught:
+                make(plain(tmp_path)).train()
+            assert caught.value.exit_code == 73
+            runner.requests.halting = "seen"
+
+    with pytest.raises(SystemExit):
+        make(plain(tmp_path), hooks=(Second(),)).train()
+
+
+class Hungry(Net):
+    """Out of memory at one call of one part of the update."""
+
+    def forward(self, inputs, data_samples=None, mode="tensor"):
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB")
+        return super().forward(inputs, data_samples, mode)
+
+
+def test_out_of_memory_names_the_batch_and_leaves_the_last_whole_iteration(tmp_path):
+    runner = make(plain(tmp_path, model=Hungry()))
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        runner.train()
+    notes = "".join(caught.value.__notes__)
+    assert "batch.inputs 4x8 float32" in notes
+    assert "batch_size" in notes
+    assert Store(tmp_path).newest().step == 4
+
+
+class Poison(Samples):
+    """One sample is NaN."""
+
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        if index == 13:
+            item["inputs"] = item["inputs"] * float("nan")
+        return item
+
+
+def poisoned(folder, policy, **more):
+    data = {**loader(0, train=True), "dataset": Poison()}
+    return keep_going(
+        folder,
+        train_dataloader=data,
+        default_hooks={
+            "logger": {"type": "LoggerHook", "interval": 2},
+            "checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False},
+            "finite_loss": {"type": "FiniteLossHook", "policy": policy, **more},
+        },
+        train_cfg={"type": "EpochBasedTrainLoop", "max_epochs": 2},
+    )
+
+
+def test_a_run_rolls_back_and_leaves_the_bad_batches_out(tmp_path):
+    runner = make(poisoned(tmp_path, "rollback"))
+    runner.train()
+    assert runner.iter == 12
+    assert len(runner.left_out) == 2  # the sample comes once an epoch
+    assert all(bool(t.isfinite().all()) for t in runner.model.state_dict().values())
+    assert all(entry.good for entry in Store(tmp_path).entries())
+
+
+def test_a_rolled_back_run_is_the_one_that_never_saw_the_batches(tmp_path):
+    rolled = make(poisoned(tmp_path / "rolled", "rollback"))
+    rolled.train()
+    never = make(poisoned(tmp_path / "never", "rollback"))
+    never.left_out |= rolled.left_out
+    never.train()
+    found, wanted = digests(rolled), digests(never)
+    assert {k for k in found if found[k] != wanted[k]} == set()
+
+
+def test_rolling_back_ends_after_so_many_tries(tmp_path):
+    with pytest.raises(NonFiniteLossError):
+        make(poisoned(tmp_path, "rollback", max_rollbacks=1)).train()
+
+
+def test_rolling_back_without_a_checkpoint_stops(tmp_path):
+    data = {**loader(0, train=True), "dataset": Poison(), "batch_size": 24}
+    config = poisoned(tmp_path, "rollback") | {"train_dataloader": data}
+    with pytest.raises(NonFiniteLossError) as caught:
+        make(config).train()
+    assert "no good checkpoint" in "".join(caught.value.__notes__)
+
+
+def test_skipping_a_batch_that_spoiled_batch_norm_stops(tmp_path):
+    with pytest.raises(NonFiniteLossError, match=r"running_mean|batch\.inputs"):
+        make(poisoned(tmp_path, "skip")).train()
+
+
+class Spoil(Hook):
+    """Makes one weight NaN after an update."""
+
+    priority = "HIGHEST"
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 5:
+            with torch.no_grad():
+                next(runner.model.parameters()).view(-1)[0] = float("nan")
+
+
+def test_weights_with_nan_are_never_a_good_checkpoint_nor_resumed(tmp_path):
+    with pytest.raises(NonFiniteLossError):
+        make(plain(tmp_path), hooks=(Spoil(),)).train()
+    good = {entry.name: entry.good for entry in Store(tmp_path).entries()}
+    assert good["iter_4"]
+    assert not good["iter_6"]
+    again = make(plain(tmp_path))
+    again.train()
+    assert again.iter == 30
+    assert all(bool(p.isfinite().all()) for p in again.model.parameters())
+
+
+def test_the_checkpoint_before_nan_is_not_deleted_for_the_one_with_it(tmp_path):
+    hooks = {"type": "CheckpointHook", "interval": 2, "by_epoch": False, "max_keep_ckpts": 1}
+    finite = {"type": "FiniteLossHook", "policy": "ignore"}
+    config = plain(tmp_path, default_hooks={"checkpoint": hooks, "finite_loss": finite})
+    make(config, hooks=(Spoil(),)).train()
+    assert "iter_4" in Store(tmp_path).names()
+
+
+class Murder(Hook):
+    """Kills a loader worker now and then."""
+
+    def __init__(self) -> None:
+        self.dead = 0
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        pool = runner.train_dataloader._pool
+        if pool is not None and runner.iter % 3 != 2:
+            process = pool.workers[runner.iter % 2].process
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            self.dead += 1
+
+
+@pytest.mark.filterwarnings("ignore:loader worker")
+def test_twenty_dead_workers_change_no_bit(tmp_path):
+    make(plain(tmp_path / "calm")).train()
+    hook, config = Murder(), plain(tmp_path / "wild")
+    config["train_dataloader"] = loader(2, train=True)
+    wild = make(config, hooks=(hook,))
+    wild.train()
+    calm = make(plain(tmp_path / "calm"))
+    calm.train()
+    assert hook.dead == 20
+    found, wanted = digests(wild), digests(calm)
+    assert {k for k in found if found[k] != wanted[k] and k not in ("log", "csv")} == set()
+
+
+def test_a_jumping_clock_changes_no_bit(tmp_path, monkeypatch):
+    straight = make(spec(tmp_path / "straight"))
+    straight.train()
+    wanted, true_time, calls = digests(straight), time.time, []
+
+    def jumping():
+        calls.append(0)
+        return true_time() + 86400 * (-1) ** len(calls)
+
+    monkeypatch.setattr(time, "time", jumping)
+    jumped = make(spec(tmp_path / "jumped"))
+    jumped.train()
+    assert digests(jumped) == wanted
+
+
+class Closed(io.TextIOBase):
+    def write(self, text):
+        raise BrokenPipeError(errno.EPIPE, "broken pipe")
+
+    def flush(self):
+        raise BrokenPipeError(errno.EPIPE, "broken pipe")
+
+
+def test_a_closed_terminal_does_not_end_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(sys, "stderr", Closed())
+    runner = make(spec(tmp_path, log_level="INFO"))
+    runner.train()
+    assert runner.iter == 30
