@@ -1,15 +1,17 @@
-"""A hook of the user's own: it sets a number of the model before each iteration."""
+"""The document's hook, as it stands there: mmengine's and mmselfsup's names are answered by us."""
 
 from typing import Optional, Sequence
 
 from mmengine.hooks import Hook
 
-from loopwright.registry import HOOKS
+from mmselfsup.registry import HOOKS
+from mmselfsup.utils import get_model
 
 
 @HOOKS.register_module()
 class NewHook(Hook):
-    """Sets ``hyper_parameter`` of the model to ``a * iter + b``."""
+    """Sets ``hyper_parameter`` of the model to ``a * iter + b`` before each iteration.
+    """
 
     def __init__(self, a: int, b: int) -> None:
         self.a = a
@@ -20,5 +22,4 @@ class NewHook(Hook):
                           batch_idx: int,
                           data_batch: Optional[Sequence[dict]] = None) -> None:
         cur_iter = runner.iter
-        model = getattr(runner.model, 'module', runner.model)
-        model.hyper_parameter = self.a * cur_iter + self.b
+        get_model(runner.model).hyper_parameter = self.a * cur_iter + self.b

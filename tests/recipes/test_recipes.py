@@ -91,8 +91,11 @@ class Enough(Exception):
 class Stopper(Hook):
     """Ends a run after two iterations, when its weights are still finite."""
 
+    model = None
+
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         assert all(bool(value.isfinite().all()) for value in runner.model.parameters())
+        Stopper.model = runner.model
         if runner.iter == 1:
             raise Enough
 
@@ -104,6 +107,8 @@ def test_a_recipe_builds_and_takes_its_first_steps(name, tmp_path, monkeypatch):
     changes = {"custom_hooks": hooks, "train_dataloader.batch_size": 4}
     with pytest.raises(Enough):
         module(RECIPES / "measure.py").trained(name, 0, str(tmp_path / "run"), **changes)
+    if name == "simclr_lars_pretrain":
+        assert Stopper.model.hyper_parameter == 1  # a * iter + b of the document's own hook
 
 
 def test_the_planted_boxes_of_the_amp_recipe_are_counted_when_it_loads():
