@@ -48,6 +48,7 @@ check: lint types layers test
 
 bench: env
 	$(THREADS) $(BIN)/python benchmarks/overhead.py
+	$(THREADS) $(BIN)/python benchmarks/trainer_overhead.py
 	$(THREADS) $(BIN)/python benchmarks/startup.py
 
 chaos: env

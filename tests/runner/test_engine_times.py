@@ -50,7 +50,7 @@ class Counting:
         self.batches = Batches(length)
         self.val_at, self.saved, self.kept, self.logged = [], [], [], []
         self.val_loop = self.writers = self.model = self.logger = self
-        self.experiment_name, self.rank = "counting", 0
+        self.experiment_name, self.rank, self.distributed = "counting", 0, False
 
     iter = property(lambda self: self.progress.iter)
     epoch = property(lambda self: self.progress.epoch)

@@ -19,11 +19,13 @@ class TrainLoop:
 
     ``step`` is called with a batch and returns what ``after_train_iter`` shows to the hooks.
     ``prompt`` grants a wish to stop at the end of the iteration instead of leaving it to the face.
+    ``agree`` is called between iterations where several processes must share their wishes.
     ``whole`` says whether the state is that between two iterations; an error may leave it False.
     """
 
     prompt = False
     whole = True
+    agree: Callable[[], None] | None = None
 
     def __init__(
         self, step: Step, hooks: HookTable, progress: Progress, requests: Requests
@@ -46,6 +48,8 @@ class TrainLoop:
             batch_idx = progress.batch
             self.iterate(batch_idx, batch)
             progress.batch = batch_idx + 1
+            if self.agree is not None:
+                self.agree()
             if requests.saving is not None:
                 self.on_save()
 
