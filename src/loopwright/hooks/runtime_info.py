@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from typing import Any
 
 from loopwright.hooks.hook import Hook
@@ -16,6 +19,7 @@ class RuntimeInfoHook(Hook):
     """
 
     priority = "VERY_HIGH"
+    _noted = False
     _batch: int | None = None  # samples an iteration, over all ranks
 
     def before_run(self, runner: Any) -> None:
@@ -32,12 +36,21 @@ class RuntimeInfoHook(Hook):
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
         runner.storage.iter = runner.iter
+        _note(runner, "start")
+        self._noted = True
         size = getattr(runner.train_dataloader, "batch_size", None)
         self._batch = None if size is None else size * runner.world_size
 
+    def after_run(self, runner: Any) -> None:
+        if self._noted:
+            self._noted = False
+            _note(runner, "end", runner.requests.halting or runner.requests.stopping)
+
     def before_train_epoch(self, runner: Any) -> None:
         runner.message_hub.update_info("epoch", runner.epoch)
-        runner.storage.mark_epoch(runner.epoch)
+        runner.storage.iter = runner.iter
+        if runner.progress.batch == 0:  # else the epoch began before a resume, and is marked
+            runner.storage.mark_epoch(runner.epoch)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         runner.storage.iter = runner.iter
@@ -80,3 +93,13 @@ def _put_metrics(runner: Any, metrics: dict[str, Any] | None, prefix: str) -> No
             runner.storage.put_scalar(prefix + key, value, smoothing_hint=False)
         else:
             runner.message_hub.update_info(prefix + key, value)
+
+
+def _note(runner: Any, what: str, reason: str | None = None) -> None:
+    """A line in ``sessions.jsonl``: when this process began or ended to train, and where."""
+    if runner.rank != 0:
+        return
+    entry = {"what": what, "time": round(time.time(), 1), "iter": runner.iter}
+    entry |= {"epoch": runner.epoch, "session": runner.timestamp, "reason": reason}
+    with open(os.path.join(runner.work_dir, "sessions.jsonl"), "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")

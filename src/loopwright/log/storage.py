@@ -189,7 +189,8 @@ class EventStorage:
     def _begin_epoch(self, iteration: int, epoch: int) -> None:
         for history in self._histories.values():
             history.begin_epoch()
-        self.epochs.append((iteration, epoch))
+        if self.epochs[-1:] != [(iteration, epoch)]:
+            self.epochs.append((iteration, epoch))
         del self.epochs[:-64]
 
     def _history(self, name: str) -> HistoryBuffer:
