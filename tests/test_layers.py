@@ -16,12 +16,13 @@ LAYERS = (
     ("hooks",),
     ("build",),
     ("plan",),
+    ("report",),
     ("runner", "trainer"),
     ("compat",),
     ("cli",),
 )
 LEVEL = {package: level for level, row in enumerate(LAYERS) for package in row}
-WITHOUT_TORCH = ("core", "config", "registry", "cli")
+WITHOUT_TORCH = ("core", "config", "registry", "report", "cli")
 FLOOR = ("core", "config")
 
 

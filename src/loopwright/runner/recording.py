@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from loopwright.config import Config, Deferred
+from loopwright.config import Config, ConfigError, Deferred
+from loopwright.config.provenance import short, walk_leaves
 from loopwright.log import (
-    ConsoleWriter,
-    CSVWriter,
     EventStorage,
-    JSONLWriter,
     LogProcessor,
     MessageHub,
     MMLogger,
     Visualizer,
     WriterSet,
+    usual_writers,
 )
 from loopwright.registry import LOG_PROCESSORS, VISUALIZERS
+from loopwright.runner.facts import facts
 
 
 def build_logger(runner: Any) -> MMLogger:
@@ -73,19 +74,13 @@ def build_visualizer(runner: Any) -> Any:
 
 
 def build_writers(runner: Any) -> WriterSet:
-    """Console, JSON lines and CSV in the run folder, and what the visualizer writes to.
+    """Console, files in the run folder, and what the visualizer writes to.
 
     Only rank 0 writes.
     """
     if runner.rank != 0:
         return WriterSet()
-    folder = runner.work_dir
-    writers: list[Any] = [
-        ConsoleWriter(),
-        JSONLWriter(os.path.join(folder, "metrics.jsonl")),
-        CSVWriter(os.path.join(folder, "metrics.csv")),
-    ]
-    return WriterSet([*writers, runner.visualizer])
+    return WriterSet([*usual_writers(runner.work_dir), runner.visualizer])
 
 
 def config_text(cfg: Any) -> str:
@@ -112,12 +107,25 @@ def _as_data(value: Any) -> Any:
 
 
 def dump_config(runner: Any) -> None:
-    """The resolved config into the run folder, under its file's name."""
+    """The resolved config into the run folder, under its file's name, and where it comes from."""
     if runner.rank != 0:
         return
+    notes = {"environment.json": facts(runner), "config_origins.json": config_origins(runner.cfg)}
+    for name, value in notes.items():
+        with open(os.path.join(runner.log_dir, name), "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
     stem = os.path.splitext(os.path.basename(runner.cfg.filename or "config.py"))[0]
     with open(os.path.join(runner.work_dir, f"{stem}.py"), "w", encoding="utf-8") as file:
         file.write(runner.cfg_text)
+
+
+def config_origins(cfg: Any) -> dict[str, list[list[str]]]:
+    """For each leaf of a config the values it has had, oldest first, and where each was written."""
+    found = {}
+    for path, _ in walk_leaves(cfg._cfg_dict):
+        with suppress(ConfigError):  # a key that no dotted path can name
+            found[path] = [[short(step.value), str(step.origin or "")] for step in cfg.why(path)]
+    return found
 
 
 def copy_logs(runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:
