@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from pathlib import Path
 
 import pytest
 from lives import Plan, ended, fork, live, make
@@ -17,6 +18,8 @@ MOMENTS = (
     "after_train_iter",
     "before_val",
     "after_val_iter",
+    "after_val_epoch",
+    "after_val",
     "before_save_checkpoint",
     "after_train_epoch",
 )
@@ -40,7 +43,8 @@ class Sending(Hook):
 
 
 def train(config, *hooks):
-    return fork(lambda: make(config, hooks=hooks).train())
+    output = Path(config["work_dir"]).with_suffix(".txt")
+    return fork(lambda: make(config, hooks=hooks).train(), output=output)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +112,7 @@ def test_sigusr1_saves_and_the_run_goes_on(straight, tmp_path):
         priority = "LOWEST"
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
-            if runner.iter == 6:
+            if runner.iter == 5:
                 seen.extend(runner.store.names())
                 assert "preempt_iter_5" in seen
 

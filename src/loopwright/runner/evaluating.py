@@ -65,6 +65,7 @@ class _EvalLoop(BaseLoop):
             one = runner.evaluator_of(evaluator)
             self.sets = [EvalSet("", self.dataloader, one, prefix, loss, 1)]
         self.skipped: tuple[str, ...] = ()
+        self.finished = True
         self.core = EvalLoop(
             self.step, self._collect, runner.hook_table, self.mode, runner.requests
         )
@@ -105,6 +106,7 @@ class _EvalLoop(BaseLoop):
         """Evaluate every set that is not left out, each whole; all metrics, by name."""
         runner, mode = self._runner, self.mode
         due = [one for one in self.sets if one.prefix not in self.skipped]
+        self.finished = not due
         if not due:
             return {}
         runner.call_hook(f"before_{mode}")
@@ -115,6 +117,7 @@ class _EvalLoop(BaseLoop):
             if runner.requests.halting is not None:
                 return {}
             metrics = merge_metrics([metrics, prefix_metrics(one.prefix, found)])
+        self.finished = True  # from here on a halt waits: the hooks take the metrics once
         runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{mode}")
         self.skipped = ()
@@ -129,7 +132,8 @@ class _EvalLoop(BaseLoop):
             torch.no_grad(),
             torch.autocast(device, enabled=self.fp16),
         ):
-            if self.core.run_batches(chosen.loader) == 0:
+            count = self.core.run_batches(chosen.loader)
+            if count == 0 and self._runner.requests.halting is None:
                 of = f" {chosen.name!r}" if chosen.name else ""
                 raise RuntimeError(f"the {self.mode} loader{of} gave no batch")
         if self._runner.requests.halting is not None:

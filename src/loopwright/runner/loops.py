@@ -9,9 +9,9 @@ from typing import Any
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.data import seed_step
 from loopwright.registry import LOOPS
-from loopwright.runner.signals import agree
 from loopwright.runner.lifecycle import explain
 from loopwright.runner.rollback import leave_out
+from loopwright.runner.signals import agree
 
 
 class BaseLoop:
@@ -27,6 +27,32 @@ class BaseLoop:
     @property
     def runner(self) -> Any:
         return self._runner
+
+    # -- MMEngine's names ------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        return int(self._runner.progress.epoch)
+
+    @property
+    def iter(self) -> int:
+        return int(self._runner.progress.iter)
+
+    @property
+    def _epoch(self) -> int:
+        return self.epoch
+
+    @_epoch.setter
+    def _epoch(self, value: int) -> None:
+        self._runner.progress.epoch = value
+
+    @property
+    def _iter(self) -> int:
+        return self.iter
+
+    @_iter.setter
+    def _iter(self, value: int) -> None:
+        self._runner.progress.iter = value
 
     def run(self) -> Any:
         """Run the loop from the runner's progress to its end."""
@@ -75,31 +101,7 @@ class _TrainLoop(BaseLoop):
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
         raise NotImplementedError
 
-    # -- MMEngine's names ------------------------------------------------------------------
-
-    @property
-    def epoch(self) -> int:
-        return int(self._runner.progress.epoch)
-
-    @property
-    def iter(self) -> int:
-        return int(self._runner.progress.iter)
-
-    @property
-    def _epoch(self) -> int:
-        return self.epoch
-
-    @_epoch.setter
-    def _epoch(self, value: int) -> None:
-        self._runner.progress.epoch = value
-
-    @property
-    def _iter(self) -> int:
-        return self.iter
-
-    @_iter.setter
-    def _iter(self, value: int) -> None:
-        self._runner.progress.iter = value
+    # -- limits ----------------------------------------------------------------------------
 
     @property
     def max_epochs(self) -> int:
@@ -135,7 +137,7 @@ class _TrainLoop(BaseLoop):
         if hasattr(runner.val_loop, "choose"):
             runner.val_loop.choose(done, last=last)
         runner.val_loop.run()
-        if runner.requests.halting is None:
+        if getattr(runner.val_loop, "finished", runner.requests.halting is None):
             runner.progress.validated = done
 
     def _finish(self) -> None:
