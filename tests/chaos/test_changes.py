@@ -125,3 +125,15 @@ def test_an_unknown_policy_is_an_error_with_the_nearest_name():
 def test_added_and_removed_entries_are_differences():
     found = list(differences({"a": 1, "b": [1, 2]}, {"b": [1], "c": {"d": 2}}))
     assert [key for key, *_ in found] == ["a", "b", "c"]
+
+
+def test_another_torch_or_number_of_threads_is_said(before):
+    import torch
+
+    runner = make(run_of(before, log_level="INFO"))
+    torch.set_num_threads(2)
+    try:
+        runner.load_or_resume()
+    finally:
+        torch.set_num_threads(1)
+    assert "threads was 1, is 2: equal bits are not guaranteed" in said(runner, before)

@@ -42,7 +42,8 @@ class EMAHook(Hook):
         self._swapped = False
 
     def before_run(self, runner: Any) -> None:
-        self.ema_model = MODELS.build(self.ema_cfg, model=runner.model)
+        if self.ema_model is None:  # else a resume before the run has made it
+            self.ema_model = MODELS.build(self.ema_cfg, model=runner.model)
 
     def before_train(self, runner: Any) -> None:
         if runner.iter == 0:
@@ -92,7 +93,10 @@ class EMAHook(Hook):
         """A resumed run gets both back; weights loaded alone are the average."""
         raw = checkpoint.get("ema_state_dict")
         if raw is None or "progress" not in checkpoint or not runner.resuming:
+            if self.ema_model is not None:
+                self.ema_model.steps = 0  # an average of other weights
             return
+        self.before_run(runner)
         average, checkpoint["state_dict"] = checkpoint["state_dict"], raw
         self.ema_model.module.load_state_dict(average, strict=True)
         self.ema_model.steps = int(checkpoint["ema_steps"])
