@@ -38,6 +38,7 @@ def test_its_plan_has_no_findings(project):
 def test_it_trains_and_learns_and_can_be_reported(project):
     trained = loopwright("train", "config.py", folder=project)
     assert trained.returncode == 0, trained.stdout + trained.stderr
+    assert "warning" not in trained.stderr
     lines = (project / "work_dirs/config/metrics.jsonl").read_text().splitlines()
     accuracies = [e["accuracy"] for e in map(json.loads, lines) if e["tag"] == "val"]
     assert len(accuracies) == 8

@@ -268,7 +268,10 @@ def _check_schedule(node: Node, facts: Facts | None) -> Iterator[Finding]:
         epoch_length=facts.epoch_length,
         accumulation=facts.accumulation,
     ):
-        yield _schedule_finding(node, message)
+        finding = _schedule_finding(node, message)
+        # Without the data's length the end of a schedule in iterations cannot be judged.
+        if finding.level == "error" or not (facts.nominal and node.value.get("by_epoch") is False):
+            yield finding
 
 
 _TORCH = (
