@@ -51,6 +51,7 @@ class Counting:
         self.val_at, self.saved, self.kept, self.logged = [], [], [], []
         self.val_loop = self.writers = self.model = self.logger = self
         self.experiment_name, self.rank, self.distributed = "counting", 0, False
+        self.left_out, self.data_start = set(), None
 
     iter = property(lambda self: self.progress.iter)
     epoch = property(lambda self: self.progress.epoch)

@@ -13,6 +13,7 @@ import torch
 
 from loopwright import dist
 from loopwright.build.spec import RunSpec, check_section
+from loopwright.config import ConfigError
 
 ENV_KEYS = ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit", "num_threads", "device")
 RANDOMNESS_KEYS = ("seed", "diff_rank_seed", "deterministic")
@@ -71,7 +72,7 @@ def _choose_seed(randomness: dict[str, Any]) -> int:
     if seed is None:
         return int(dist.sync_random_seed())
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"randomness.seed must be an integer or None, got {seed!r}")
+        raise ConfigError(f"randomness.seed must be a whole number or None, got {seed!r}")
     return seed
 
 

@@ -82,14 +82,17 @@ def build_optimization(
 
     The batch is what one update sees: of all ranks and all accumulated iterations.
     """
-    wrapper = build_optim_wrapper(model, spec.optim_wrapper)
+    given = spec.optim_wrapper
+    if isinstance(given, torch.optim.Optimizer):
+        given = {"type": "OptimWrapper", "optimizer": given}
+    wrapper = build_optim_wrapper(model, given)
     scale = spec.auto_scale_lr
     if scale:
         check_section("auto_scale_lr", scale, ("enable", "base_batch_size"))
     if scale and scale.get("enable"):
         if batch is None:
             raise ConfigError("auto_scale_lr needs a train_dataloader with a batch_size")
-        accumulated = int(spec.optim_wrapper.get("accumulative_counts", 1))
+        accumulated = int(given.get("accumulative_counts", 1)) if isinstance(given, dict) else 1
         for line in scale_lr(wrapper, scale, batch * env.world_size * accumulated):
             say(f"auto_scale_lr: {line}")
     return wrapper

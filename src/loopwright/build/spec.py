@@ -133,8 +133,25 @@ def check_keys(cfg: dict[str, Any]) -> None:
         if key in RENAMED and isinstance(cfg[key], dict | int | str):
             raise ConfigError(f"{_at(cfg, key)}{key!r} is no key here; write {RENAMED[key]}")
         near = get_close_matches(key, KEYS, n=1, cutoff=0.84)
-        if near and near[0] not in cfg and isinstance(cfg[key], dict | list | tuple):
+        if near and near[0] not in cfg and almost_key(near[0], cfg[key]):
             raise ConfigError(f"{_at(cfg, key)}unknown key {key!r}; did you mean {near[0]!r}?")
+
+
+def almost_key(near: str, value: Any) -> bool:
+    """Whether a name close to the key ``near`` is that key misspelt, not a variable of its own."""
+    return isinstance(value, dict | list | tuple) or near in _PLAIN_KEYS
+
+
+_PLAIN_KEYS = ("load_from", "resume", "work_dir", "launcher", "log_level", "experiment_name")
+
+
+def check_words(what: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Raise TypeError for an argument that a constructor does not take, with the nearest one."""
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{what} takes no argument {name!r}{hint}")
 
 
 def check_section(name: str, section: dict[str, Any], allowed: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from loopwright.cli.run import read, reported, start
+from loopwright.config import ConfigError
 
 
 def evaluate(
@@ -21,11 +22,16 @@ def evaluate(
     with reported(debug):
         cfg = read(config, overrides, **reading)
         cfg["resume"] = False
-        runner = start(cfg, config)
-        loaded = checkpoint or runner.store.newest()
-        if loaded is None:
-            raise click.ClickException(f"no checkpoint in {runner.work_dir}: give --checkpoint")
-        runner.load_checkpoint(str(loaded))
+        runner = start(cfg, config, training=False)
+        runner.load_checkpoint(checkpoint or _newest(runner))
         runner.loaded = True
         for name, value in (runner.val() if mode == "val" else runner.test()).items():
             click.echo(f"{mode} {name}: {value:.4f}")
+
+
+def _newest(runner: Any) -> str:
+    """The newest whole checkpoint of the run folder. Raises ConfigError where there is none."""
+    newest = runner.store.newest()
+    if newest is None:
+        raise ConfigError(f"no checkpoint in {runner.work_dir}: give --checkpoint PATH")
+    return str(newest.path)

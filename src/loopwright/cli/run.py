@@ -69,13 +69,13 @@ def read(
 
 
 def import_users(cfg: Config, config: str) -> None:
-    """Import what ``custom_imports`` names; ``import mmengine`` in it is answered by us if absent."""
+    """Import what ``custom_imports`` names; we answer ``import mmengine`` where it is absent."""
     if cfg.get("custom_imports") and importlib.util.find_spec("mmengine") is None:
         importlib.import_module("loopwright.compat").install("mmengine")
     importlib.import_module("loopwright.build.imports").import_custom(cfg, config)
 
 
-def start(cfg: Config, config: str) -> Any:
+def start(cfg: Config, config: str, *, training: bool = True) -> Any:
     """The runner of a config (torch is imported only now), after the checks that a plan makes.
 
     Raises ConfigError with every mistake found.
@@ -83,7 +83,7 @@ def start(cfg: Config, config: str) -> Any:
     import_users(cfg, config)
     findings = importlib.import_module("loopwright.plan").check(cfg)
     for finding in findings:
-        if finding.level == "warning":
+        if finding.level == "warning" and training:
             click.echo(str(finding), err=True)
     errors = [str(finding) for finding in findings if finding.level == "error"]
     if errors:
@@ -107,13 +107,21 @@ def reported(debug: bool) -> Iterator[None]:
     except click.ClickException:
         raise
     except Exception as error:
-        code = getattr(error, "exit_code", EXIT_FAULT)
+        code = getattr(error, "exit_code", EXIT_CONFIG if _built_wrongly(error) else EXIT_FAULT)
         if code == EXIT_FAULT or debug:
             logging.getLogger("loopwright").debug("run failed", exc_info=True)
             traceback.print_exc()
         else:
-            _say(f"error: {error}")
+            _say(f"error: {error}", *getattr(error, "__notes__", ()))
         sys.exit(code)
+
+
+def _built_wrongly(error: Exception) -> bool:
+    """Whether a part refused what the config gave it; what a run raises is a fault."""
+    notes = getattr(error, "__notes__", ())
+    return isinstance(error, ValueError | TypeError) and any(
+        note.startswith("while building") for note in notes
+    )
 
 
 def _say(*lines: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from typing import Any
 
 import click
 
 from loopwright.cli.run import options, read, reported, start
+from loopwright.config import ConfigError
 
 
 @click.command()
@@ -36,16 +40,31 @@ def command(
     Ends with 0 when trained, 2 for a mistake in the config, 70 for a fault, 73 when another run
     uses the folder, 75 when stopped by SIGTERM with a checkpoint written, 130 after Ctrl-C.
     """
+    if resume is not None and "=" in resume and not os.path.exists(resume):
+        # `--resume key=value` means resume, and an override.
+        resume, overrides = "auto", (resume, *overrides)
     with reported(debug):
         cfg = read(config, overrides, **reading)
         if resume is not None:
             cfg["resume"] = True
             cfg["load_from"] = None if resume == "auto" else resume
         if amp:
-            cfg["optim_wrapper"]["type"] = "AmpOptimWrapper"
+            _section(cfg, "optim_wrapper", "--amp")["type"] = "AmpOptimWrapper"
         if auto_scale_lr:
-            cfg["auto_scale_lr"]["enable"] = True
+            _section(cfg, "auto_scale_lr", "--auto-scale-lr")["enable"] = True
         _train(cfg, config, and_test)
+
+
+def _section(cfg: Any, key: str, option: str) -> Any:
+    if not isinstance(cfg.get(key), dict):
+        raise ConfigError(f"{option} needs {key} in the config, which has none")
+    return cfg[key]
+
+
+def _again() -> str:
+    """The command that was given, made to resume."""
+    given = [word for word in sys.argv[1:] if not word.startswith("--resume")]
+    return shlex.join(["loopwright", *given, "--resume"])
 
 
 def _train(cfg: Any, config: str, and_test: bool) -> None:
@@ -53,7 +72,7 @@ def _train(cfg: Any, config: str, and_test: bool) -> None:
     try:
         runner.train()
     except KeyboardInterrupt:
-        click.echo(f"to go on: loopwright train {config} --work-dir {cfg['work_dir']} --resume")
+        click.echo(f"to go on: {_again()}")
         raise
     if and_test:
         for name, value in runner.test().items():

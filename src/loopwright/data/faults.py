@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 class DataError(ValueError):
     """A loader, dataset or sampler that cannot give what was asked for."""
 
+    exit_code = 2  # a mistake in the config
+
 
 class SampleError(RuntimeError):
     """A sample that could not be loaded; says which, and from which file."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from loopwright.model.base import make_preprocessor, update
+from loopwright.model.base import make_preprocessor, run_forward, update
 from loopwright.model.losses import NoLossError, describe, parse_losses
 from loopwright.model.predictions import predictions
 from loopwright.registry import MODELS
@@ -114,8 +114,10 @@ class Adapter:
     def losses(self, call: nn.Module, data: Any) -> Any:
         """The forward in training and its losses."""
         args, kwargs, targets = self.arguments(self.prepared(call, data, training=True))
+        if self.loss is None and "mode" in self.takes:
+            return run_forward(call, self.prepared(call, data, training=True), "loss")
         if self.loss is None:
-            return _own_losses(call(*args, **kwargs), call)
+            return _own_losses(_called(call, args, kwargs), call)
         if targets is None:
             raise NoLossError(
                 f"loss={type(self.loss).__name__} needs targets: give batches as (inputs, targets) "
@@ -126,6 +128,8 @@ class Adapter:
     def predict(self, call: nn.Module, data: Any) -> list[Any]:
         """The forward in evaluation, as one prediction a sample."""
         data = self.prepared(call, data, training=False)
+        if self.loss is None and "mode" in self.takes:
+            return predictions(run_forward(call, data, "predict"))
         args, kwargs, targets = self.arguments(data)
         if self.loss is None and targets is None:
             args, kwargs, targets = self.without_targets(args, kwargs)
@@ -195,6 +199,18 @@ class Adapter:
         if len(args) == 2 and len(optional) >= 2 and optional[1]:
             targets, args = args[-1], args[:1]
         return args, kwargs, targets
+
+
+def _called(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The forward's answer; NoLossError where it takes no targets and so can give no loss."""
+    try:
+        inspect.signature(module.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise NoLossError(
+            f"{type(module).__name__}.forward cannot take the batch ({error}): to train a model "
+            "that gives logits, name a loss, e.g. loss='CrossEntropyLoss'"
+        ) from None
+    return module(*args, **kwargs)
 
 
 def _forward_arguments(module: nn.Module) -> dict[str, bool]:

@@ -41,6 +41,40 @@ def schedule_findings(
     return found + _of_all(specs, run)
 
 
+def list_findings(
+    cfg: Any,
+    *,
+    max_iters: int | None,
+    max_epochs: int | None = None,
+    epoch_length: int | None = None,
+) -> list[str]:
+    """The messages that concern all entries together, of a list whose entries are right."""
+    run = Run(max_iters, max_epochs, epoch_length)
+    try:
+        return _of_all(read(cfg, run), run)
+    except (ValueError, TypeError):
+        return []
+
+
+def entry_findings(
+    entry: Any,
+    *,
+    max_iters: int | None,
+    max_epochs: int | None = None,
+    epoch_length: int | None = None,
+    accumulation: int = 1,
+) -> list[tuple[str, str]]:
+    """(level, message) of one entry: what building would refuse is an error, else a warning."""
+    run = Run(max_iters, max_epochs, epoch_length)
+    try:
+        specs = read(entry, run)
+    except (ValueError, TypeError) as error:
+        late = _begins_late(entry, run)
+        text = str(error).removeprefix(f"{kind_of(entry)}").removeprefix(": ").strip()
+        return [("warning", late)] if late else [("error", text)]
+    return [("warning", text) for spec in specs for text in _of_one(spec, run, accumulation)]
+
+
 def _said(number: float) -> str:
     """A number as people write it: whole where it is whole."""
     return str(int(number)) if number == int(number) else f"{number:g}"

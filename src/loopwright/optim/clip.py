@@ -65,15 +65,21 @@ def _norm(
 def _value(clip_value: float, foreach: bool | None = None) -> Clip:
     limit = float(clip_value)
 
-    def clip(params: Sequence[Tensor]) -> None:
-        clip_to(gradients(params), limit)
+    def clip(params: Sequence[Tensor]) -> Tensor | None:
+        grads = gradients(params)
+        before = total_norm(grads) if grads else None
+        clip_to(grads, limit)
+        return before
 
     return clip
 
 
 def _adaptive(clip_factor: float = 0.01, eps: float = 1e-3) -> Clip:
-    def clip(params: Sequence[Tensor]) -> None:
+    def clip(params: Sequence[Tensor]) -> Tensor | None:
+        grads = gradients(params)
+        before = total_norm(grads) if grads else None
         clip_adaptive(params, clip_factor, eps)
+        return before
 
     return clip
 

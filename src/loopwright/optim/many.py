@@ -54,6 +54,15 @@ class OptimWrapperDict(BaseOptimWrapper):
         """Nothing: how often each wrapper goes backward is the model's to say."""
 
     @property
+    def inner_count(self) -> int:
+        """How many backwards were made by all of them."""
+        return sum(wrapper.inner_count for wrapper in self.values())
+
+    def should_update(self) -> bool:
+        """Whether none of them is inside an accumulation window."""
+        return all(w.inner_count == 0 or w.should_update() for w in self.values())
+
+    @property
     def last_update(self) -> bool:
         """Whether any of them changed weights in its last update."""
         return any(wrapper.last_update for wrapper in self.values())

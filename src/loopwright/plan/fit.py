@@ -130,8 +130,11 @@ def _monitoring(root: Node) -> Iterator[tuple[Node, str]]:
 
 def _constant_rate(root: Node) -> Iterator[Finding]:
     wrapper = root.value.get("optim_wrapper")
-    if root.value.get("param_scheduler") in (None, [], ()) and isinstance(wrapper, dict):
-        yield root.warning("no param_scheduler: the learning rate stays the same", "optim_wrapper")
+    if "param_scheduler" not in root.value and isinstance(wrapper, dict):
+        yield root.warning(
+            "there is none: the learning rate stays the same (None says that this is meant)",
+            "param_scheduler",
+        )
 
 
 def _validation(root: Node, facts: Facts) -> Iterator[Finding]:

@@ -111,11 +111,11 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
 
 def _findings(root: Node, facts: Facts | None, lookup: Lookup) -> Any:
     yield from check_keys(root)
-    yield from check_loops(root)
+    yield from check_loops(root, lookup)
     yield from check_model(root, lookup)
     yield from check_loaders(root, lookup)
     yield from check_optimization(root, lookup)
-    yield from check_schedules(root, facts)
+    yield from check_schedules(root, facts, lookup)
     yield from check_hooks(root, lookup)
     yield from check_evaluators(root, lookup)
     yield from check_files(root)

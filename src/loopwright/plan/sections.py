@@ -8,22 +8,30 @@ from typing import Any
 
 from loopwright.build.sets import evaluators_of, named_sets, set_options
 from loopwright.config import ConfigError
-from loopwright.optim.checks import schedule_findings
+from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
 from loopwright.optim.specs import kind_of
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.signature import misfits
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
 from loopwright.registry import (
     DATA_SAMPLERS,
     DATASETS,
+    LOOPS,
     METRICS,
     MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
     OPTIMIZERS,
+    PARAM_SCHEDULERS,
     TRANSFORMS,
+    RefusedNameError,
+    Registry,
+    UnknownNameError,
 )
 
-LOOPS = {
+BUILT_IN_LOOPS = {
     "EpochBasedTrainLoop": ("max_epochs", "val_begin", "val_interval", "dynamic_intervals"),
     "IterBasedTrainLoop": ("max_iters", "val_begin", "val_interval", "dynamic_intervals"),
     "ValLoop": ("fp16", "prefix", "loss", "sets"),
@@ -67,29 +75,52 @@ PARAMWISE = (
 _WHOLE = ("max_epochs", "max_iters", "val_begin", "val_interval")
 
 
-def check_loops(root: Node) -> Iterator[Finding]:
+def check_loops(root: Node, lookup: Lookup) -> Iterator[Finding]:
     """``train_cfg``, ``val_cfg`` and ``test_cfg``: kind, keys and numbers."""
     for key in ("train_cfg", "val_cfg", "test_cfg"):
         if isinstance(root.value.get(key), dict):
-            yield from _check_loop(root.child(key), training=key == "train_cfg")
+            node = root.child(key)
+            name = _loop_name(node.value, training=key == "train_cfg")
+            if name and name not in BUILT_IN_LOOPS:
+                yield from _own_loop(node, name, root, lookup)
+            else:
+                yield from _check_loop(node, name, training=key == "train_cfg")
 
 
-def _check_loop(node: Node, *, training: bool) -> Iterator[Finding]:
+def _loop_name(value: dict[str, Any], *, training: bool) -> str:
+    """The bare name of a loop; '' where a training loop says neither type nor by_epoch."""
+    if "type" in value:
+        return kind_of(value)
+    if not training:
+        return "ValLoop"
+    if "by_epoch" not in value:
+        return ""
+    return "EpochBasedTrainLoop" if value["by_epoch"] else "IterBasedTrainLoop"
+
+
+def _own_loop(node: Node, name: str, root: Node, lookup: Lookup) -> Iterator[Finding]:
+    """A loop of the user's own is checked by its signature, where it is known here."""
+    try:
+        target = lookup(LOOPS, node.value["type"])
+    except (UnknownNameError, RefusedNameError) as error:
+        yield node.error(str(error), "type")
+        return
+    if target is not None:
+        yield from misfits(node, target, ("runner", "dataloader", "evaluator"))
+        return
+    near = get_close_matches(name, BUILT_IN_LOOPS, n=1)
+    if near and not root.value.get("custom_imports"):
+        yield node.error(f"{name!r} is not a known loop; did you mean {near[0]!r}?", "type")
+
+
+def _check_loop(node: Node, name: str, *, training: bool) -> Iterator[Finding]:
     value = node.value
     if training and "type" in value and "by_epoch" in value:
         yield node.error("give either type or by_epoch, got both", "by_epoch")
-    if training and "type" not in value and "by_epoch" not in value:
+    if not name:
         yield node.error("needs type='EpochBasedTrainLoop' (or 'IterBasedTrainLoop') or by_epoch")
         return
-    name = kind_of(value) if "type" in value else ""
-    if training and not name:
-        name = "EpochBasedTrainLoop" if value.get("by_epoch") else "IterBasedTrainLoop"
-    if name not in LOOPS:
-        near = get_close_matches(name, LOOPS, n=1)
-        if near:
-            yield node.error(f"{name!r} is not a known loop; did you mean {near[0]!r}?", "type")
-        return
-    known = ("type", "by_epoch", "_scope_", *LOOPS[name])
+    known = ("type", "by_epoch", "_scope_", *BUILT_IN_LOOPS[name])
     yield from unknown_keys(node, known)
     yield from _whole_numbers(node)
     needed = {"EpochBasedTrainLoop": "max_epochs", "IterBasedTrainLoop": "max_iters"}.get(name)
@@ -179,6 +210,10 @@ def check_optimization(root: Node, lookup: Lookup) -> Iterator[Finding]:
         near = get_close_matches("optimizer", [str(k) for k in value], n=1)
         hint = f"; is {near[0]!r} meant?" if near else ""
         yield node.error(f"needs an optimizer{hint}")
+    if "type" in value:
+        yield from _known(node, OPTIM_WRAPPERS, lookup, "type")
+    if "constructor" in value:
+        yield from _known(node, OPTIM_WRAPPER_CONSTRUCTORS, lookup, "constructor")
     counts = value.get("accumulative_counts", 1)
     if isinstance(counts, bool) or not isinstance(counts, int) or counts < 1:
         yield node.error(
@@ -191,7 +226,8 @@ def check_optimization(root: Node, lookup: Lookup) -> Iterator[Finding]:
         yield from unknown_keys(node.child("paramwise_cfg"), PARAMWISE)
     if isinstance(value.get("clip_grad"), dict):
         yield from _check_clip(node.child("clip_grad"))
-    yield from unknown_keys(node, _WRAPPER, cutoff=0.75)
+    if kind_of({"type": "OptimWrapper", **value}) in ("OptimWrapper", "AmpOptimWrapper"):
+        yield from unknown_keys(node, _WRAPPER, cutoff=0.75)
 
 
 _WRAPPER = (
@@ -208,6 +244,7 @@ _WRAPPER = (
     "_scope_",
 )
 _CLIP = (
+    "per",
     "type",
     "max_norm",
     "norm_type",
@@ -217,6 +254,13 @@ _CLIP = (
     "clip_factor",
     "eps",
 )
+
+
+def _known(node: Node, registry: Registry, lookup: Lookup, key: str) -> Iterator[Finding]:
+    try:
+        lookup(registry, node.value[key])
+    except (UnknownNameError, RefusedNameError) as error:
+        yield node.error(str(error), key)
 
 
 def _looks_single(value: dict[str, Any]) -> bool:
@@ -237,7 +281,7 @@ def _numbers(node: Node, keys: tuple[str, ...]) -> Iterator[Finding]:
             yield node.error(f"must not be negative, got {number!r}", key)
 
 
-def check_schedules(root: Node, facts: Facts | None) -> Iterator[Finding]:
+def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator[Finding]:
     """Each schedule's name and options, and whether it fits the length of the run."""
     cfg = root.value.get("param_scheduler")
     if not isinstance(cfg, dict | list | tuple):
@@ -246,32 +290,71 @@ def check_schedules(root: Node, facts: Facts | None) -> Iterator[Finding]:
     single = isinstance(cfg, dict) and "type" in cfg
     for entry in [node] if single else node.children():
         if isinstance(entry.value, dict) and "type" in entry.value:
-            yield from _check_schedule(entry, facts)
+            yield from _check_schedule(entry, facts, lookup, root)
         elif isinstance(entry.value, dict) and not isinstance(cfg, dict):
             yield entry.error("needs a 'type': which schedule?")
+    if facts is not None:
+        limits = {"max_iters": facts.max_iters, "max_epochs": facts.max_epochs}
+        for text in list_findings(cfg, **limits, epoch_length=facts.epoch_length):
+            yield root.warning(text, "param_scheduler")
 
 
-def _check_schedule(node: Node, facts: Facts | None) -> Iterator[Finding]:
+def _check_schedule(
+    node: Node, facts: Facts | None, lookup: Lookup, root: Node
+) -> Iterator[Finding]:
     kind = kind_of(node.value)
     dotted = str(getattr(node.value["type"], "dotted", node.value["type"]))
+    yield from _torch_rules(node, kind, dotted)
     if kind not in SCHEDULES and not dotted.startswith("torch.") and kind not in _TORCH:
-        near = get_close_matches(kind, [*SCHEDULES, *_TORCH], n=1)
-        if near:
-            yield node.error(f"{kind!r} is not a known schedule; did you mean {near[0]!r}?", "type")
+        yield from _own_schedule(node, kind, lookup, root)
         return
     if facts is None:
         return
-    for message in schedule_findings(
+    for level, text in entry_findings(
         node.value,
         max_iters=facts.max_iters,
         max_epochs=facts.max_epochs,
         epoch_length=facts.epoch_length,
         accumulation=facts.accumulation,
     ):
-        finding = _schedule_finding(node, message)
-        # Without the data's length the end of a schedule in iterations cannot be judged.
-        if finding.level == "error" or not (facts.nominal and node.value.get("by_epoch") is False):
-            yield finding
+        if level != "error" and facts.nominal and node.value.get("by_epoch") is False:
+            continue  # without the data's length a schedule in iterations cannot be judged
+        key = _told_key(node.value, text)
+        yield node.error(text, key) if level == "error" else node.warning(text, key)
+
+
+def _told_key(entry: dict[str, Any], text: str) -> str:
+    """The option that a message is about: named in it, or milestones in the singular."""
+    for key in entry:
+        if key != "type" and (str(key) in text or (key == "milestones" and "milestone" in text)):
+            return str(key)
+    return "end" if "ends at" in text and "end" in entry else "type"
+
+
+def _torch_rules(node: Node, kind: str, dotted: str) -> Iterator[Finding]:
+    """torch's schedules do not say what they count, and one of them needs a metric."""
+    if kind == "ReduceLROnPlateau" and not node.value.get("monitor"):
+        yield node.error(
+            "ReduceLROnPlateau needs monitor: the metric of validation it follows", "type"
+        )
+    ambiguous = dotted.startswith("torch.") or kind in _AMBIGUOUS
+    if ambiguous and kind not in _FIXED and "by_epoch" not in node.value:
+        yield node.error(f"torch's {kind} does not say what it counts: give by_epoch", "type")
+
+
+_FIXED = ("OneCycleLR", "CyclicLR", "ReduceLROnPlateau")
+_AMBIGUOUS = ("CosineAnnealingWarmRestarts", "LambdaLR", "MultiplicativeLR")
+
+
+def _own_schedule(node: Node, kind: str, lookup: Lookup, root: Node) -> Iterator[Finding]:
+    """A schedule of the user's own, or a misspelt one of ours."""
+    try:
+        target = lookup(PARAM_SCHEDULERS, node.value["type"])
+    except (UnknownNameError, RefusedNameError):
+        target = None
+    near = get_close_matches(kind, [*SCHEDULES, *_TORCH], n=1)
+    if target is None and near and not root.value.get("custom_imports"):
+        yield node.error(f"{kind!r} is not a known schedule; did you mean {near[0]!r}?", "type")
 
 
 _TORCH = (
@@ -283,17 +366,6 @@ _TORCH = (
     "SequentialLR",
     "ChainedScheduler",
 )
-
-
-_REFUSALS = ("takes no", "no option", "must be", "unexpected", "needs")
-
-
-def _schedule_finding(node: Node, message: str) -> Finding:
-    """An option that building would refuse is an error; what does not fit the run, a warning."""
-    text = message.partition(": ")[2] or message
-    key = next((k for k in node.value if k != "type" and str(k) in message), "type")
-    refused = any(word in message for word in _REFUSALS)
-    return node.error(text, key) if refused else node.warning(text, key)
 
 
 def check_evaluators(root: Node, lookup: Lookup) -> Iterator[Finding]:
@@ -312,7 +384,9 @@ def check_evaluators(root: Node, lookup: Lookup) -> Iterator[Finding]:
 
 def _check_metrics(node: Node, lookup: Lookup) -> Iterator[Finding]:
     """One metric, or a list of them."""
-    if isinstance(node.value, dict):
+    if isinstance(node.value, dict) and kind_of(node.value) == "Evaluator":
+        yield from _check_metrics(node.child("metrics"), lookup) if "metrics" in node.value else ()
+    elif isinstance(node.value, dict):
         yield from check_typed(node, METRICS, lookup)
     elif isinstance(node.value, list | tuple):
         for child in node.children():

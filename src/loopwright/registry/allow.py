@@ -53,7 +53,7 @@ _extra: ContextVar[tuple[str, ...]] = ContextVar("loopwright_allowed", default=(
 
 def allow_packages(*names: str) -> None:
     """Let configs name things of further packages by dotted path (from code or command line)."""
-    _extra.set((*_extra.get(), *names))
+    _extra.set(tuple(dict.fromkeys((*_extra.get(), *names))))
 
 
 def allowed_packages() -> tuple[str, ...]:

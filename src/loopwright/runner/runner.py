@@ -22,7 +22,7 @@ from loopwright.build.parts import (
     build_train_loop,
 )
 from loopwright.build.sets import evaluators_of, named_sets
-from loopwright.build.spec import KEYS, RunSpec
+from loopwright.build.spec import KEYS, RunSpec, check_words
 from loopwright.config import Config
 from loopwright.core import HookTable, Progress, Requests, get_priority
 from loopwright.hooks.bind import binder, own_bind
@@ -31,11 +31,12 @@ from loopwright.registry import RUNNERS, init_default_scope
 from loopwright.registry.whereabouts import building
 from loopwright.runner import recording, saving
 from loopwright.runner.lifecycle import alive
+from loopwright.runner.names import MMEngineNames
 from loopwright.runner.rollback import run_training
 
 
 @RUNNERS.register_module()
-class Runner:
+class Runner(MMEngineNames):
     """Trains, validates and tests what a config says.
 
     The constructor takes MMEngine's keys (see ``RunSpec``), each a config dict or an object of
@@ -50,6 +51,7 @@ class Runner:
     def __init__(
         self, model: Any, work_dir: str = "work_dirs", cfg: Any = None, **keys: Any
     ) -> None:
+        check_words("Runner", keys, KEYS)
         self.cfg = cfg if isinstance(cfg, Config) else Config(_plain(cfg, model, work_dir, keys))
         extra = {k: self.cfg[k] for k in _FROM_CFG_ONLY if k in self.cfg and k not in keys}
         self.spec = RunSpec(model=model, work_dir=str(work_dir), **keys, **extra).checked(self.cfg)
@@ -85,6 +87,8 @@ class Runner:
 
         Imports what ``custom_imports`` names: training a config is trusting it so far.
         """
+        if isinstance(cfg, str | os.PathLike):
+            cfg = Config.fromfile(os.fspath(cfg))
         import_custom(cfg, getattr(cfg, "filename", None))
         spec = RunSpec.from_config(cfg)
         keys = {key: getattr(spec, key) for key in KEYS}
@@ -280,7 +284,8 @@ class Runner:
         with alive(self), self.storage:
             with building(self.cfg):
                 prepare(self)
-            self.train_loop.core.on_save = self.save_where_it_is
+            if hasattr(self.train_loop, "core"):  # a loop of the user's own may have none
+                self.train_loop.core.on_save = self.save_where_it_is
             run_training(self)
         return self.model
 
@@ -319,9 +324,20 @@ class Runner:
         """Put weights of a checkpoint of this run back; every one must fit."""
         saving.load_exactly(self, weights)
 
-    def save_checkpoint(self, name: str, **how: Any) -> bool:
-        """Write the run's state; False when it failed and the run may go on."""
-        return saving.save_checkpoint(self, name, **how)
+    def save_checkpoint(self, *where: str, **how: Any) -> bool:
+        """Write the run's state; False when it failed and the run may go on.
+
+        ``(name)`` writes into the run folder, MMEngine's ``(out_dir, filename)`` into any other.
+        """
+        given = list(where)
+        if "filename" in how:
+            given = [*(given or [how.pop("out_dir")]), how.pop("filename")]
+        if len(given) == 1:
+            return saving.save_checkpoint(self, given[0], **how)
+        folder, name = given
+        how = {k: v for k, v in how.items() if k not in ("backend_args", "file_client_args")}
+        how["extra_meta"] = how.pop("meta", None)
+        return saving.save_checkpoint(self, name, folder=folder, **how)
 
     def save_where_it_is(self) -> None:
         """Save at the end of an iteration because somebody asked for it."""

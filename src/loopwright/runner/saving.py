@@ -42,6 +42,7 @@ def save_checkpoint(
     name: str,
     *,
     out_dir: str | None = None,
+    folder: str | None = None,
     by_epoch: bool | None = True,
     save_optimizer: bool = True,
     save_param_scheduler: bool = True,
@@ -55,7 +56,7 @@ def save_checkpoint(
     after a validation). Returns False where the disk refused and the policy is to go on.
     """
     finished = finished_counters(runner, by_epoch)
-    store = _store_for(runner, out_dir, async_save)
+    store = _store_for(runner, out_dir, async_save) if folder is None else open_store(folder)
     state = pack(
         runner, finished=finished, optimizer=save_optimizer, schedulers=save_param_scheduler
     )
