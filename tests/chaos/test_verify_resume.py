@@ -7,6 +7,8 @@ import torch
 from click.testing import CliRunner
 from lives import fork
 
+from loopwright.checkpoint import Store
+from loopwright.cli.train import command as train
 from loopwright.cli.verify_resume import command, differences, first_line
 
 CONFIG = """
@@ -96,3 +98,26 @@ def test_the_first_line_that_differs_is_said(tmp_path: Path):
     assert first_line(one, two) == "a line 2: 2 and 3"
     two.write_text("1\n")
     assert first_line(one, two) == "a: 2 and 1 lines"
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 75), ("SIGINT", 130)])
+def test_the_train_command_ends_a_stopped_run_with_its_code(tmp_path, monkeypatch, number, code):
+    hook = f"""
+@HOOKS.register_module(force=True)
+class StoppedHook(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 3:
+            import os, signal
+            os.kill(os.getpid(), signal.{number})
+"""
+    (tmp_path / "verify_toys.py").write_text(TOYS + hook)
+    text = CONFIG + "custom_hooks = [dict(type='StoppedHook')]\n"
+    (tmp_path / "config.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "work"
+
+    def job() -> None:
+        train([str(tmp_path / "config.py"), "--work-dir", str(folder)], standalone_mode=False)
+
+    assert fork(job, output=tmp_path / "child.txt") >> 8 == code
+    assert Store(folder).newest().name == "preempt_iter_4"

@@ -151,7 +151,7 @@ def first_difference(one: Path, other: Path) -> str | None:
     """The first place in which the ends of two runs differ; None where every bit is equal."""
     store = importlib.import_module("loopwright.checkpoint").Store
     states = [_cleaned(store(folder).load(FINAL).state) for folder in (one, other)]
-    for difference in differences(*states, "state"):
+    for difference in differences(states[0], states[1], "state"):
         return difference
     return first_line(one / "metrics.jsonl", other / "metrics.jsonl")
 
