@@ -50,7 +50,10 @@ def _empty_cache() -> None:
 
 @HOOKS.register_module()
 class SyncBuffersHook(Hook):
-    """Averages the model's buffers over all ranks before validation and after each epoch."""
+    """Averages the model's buffers over all ranks before validation and after each epoch.
+
+    Whole numbers, such as batch norm's count of batches, stay as they are.
+    """
 
     def __init__(self) -> None:
         self._synced_at = -1
@@ -63,7 +66,8 @@ class SyncBuffersHook(Hook):
 
     def _sync(self, runner: Any) -> None:
         if runner.distributed and self._synced_at != runner.iter:
-            all_reduce_params(runner.model.buffers(), op="mean")
+            floating = [b for b in runner.model.buffers() if b.is_floating_point()]
+            all_reduce_params(floating, op="mean")
             self._synced_at = runner.iter
 
 

@@ -29,6 +29,7 @@ def chart(curves: Mapping[str, Curve]) -> str:
         y = TOP + (high - point[1]) / (high - low) * (HEIGHT - TOP - BOTTOM)
         return f"{x:.1f},{y:.1f}"
 
+    curves = merged(curves)
     parts = [*_grid(low, high, at, first), *_below(first, last, at, low)]
     for number, (name, curve) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
@@ -40,6 +41,18 @@ def chart(curves: Mapping[str, Curve]) -> str:
                 parts += [_dot(at(p), colour, f"{name} {p[1]:.5g} at {p[0]}") for p in stretch]
     drawing = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'>{''.join(parts)}</svg>"
     return drawing + _legend(curves)
+
+
+def merged(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Equal curves as one under both names, since one would hide the other.
+
+    >>> merged({"loss": [(1, 0.5)], "loss_cls": [(1, 0.5)], "lr": [(1, 0.1)]})
+    {'loss = loss_cls': [(1, 0.5)], 'lr': [(1, 0.1)]}
+    """
+    names: dict[tuple[tuple[int, float], ...], list[str]] = {}
+    for name, curve in curves.items():
+        names.setdefault(tuple(curve), []).append(name)
+    return {" = ".join(same): curves[same[0]] for same in names.values()}
 
 
 def _range(values: list[float]) -> tuple[float, float]:

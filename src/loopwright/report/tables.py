@@ -52,9 +52,10 @@ def facts_of(runs: Sequence[Run]) -> list[Row]:
     rows: list[Row] = [
         ("state", *(run.state for run in runs)),
         ("iterations", *(str(run.iter) for run in runs)),
+        ("seed", *(str(run.environment.get("seed", MISSING)) for run in runs)),
     ]
-    for key in ("seed", "device", "world_size", "commit"):
-        values = [str(run.environment.get(key, MISSING))[:28] for run in runs]
+    for key in ("device", "world_size", "commit"):
+        values = [str(run.environment.get(key) or MISSING)[:28] for run in runs]
         rows.append((key, *values))
     return rows
 
