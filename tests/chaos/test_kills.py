@@ -7,6 +7,9 @@ import pytest
 from lives import Killed, Plan, ended, hammer, live
 from toy import spec
 
+from loopwright.checkpoint import Store
+
+KEPT = 3  # max_keep_ckpts=2 and the best one
 CASES = list(itertools.product(("epoch", "iter"), (0, 2), (False, True)))
 
 
@@ -37,6 +40,8 @@ def hammered(straight, folder, *, wanted, kills, seed):
         total.kills += told.kills
         total.in_saves += told.in_saves
         wrong = [part for part in found if found[part] != straight[kind][part]]
+        if len(Store(home).names()) > KEPT:
+            wrong.append("checkpoints left behind")
         if wrong or list(home.glob("bad_*")):
             changed.append((kind, workers, async_save, seed + number, wrong))
         else:

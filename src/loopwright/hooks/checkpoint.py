@@ -70,6 +70,7 @@ class CheckpointHook(Hook):
         self._rules = _rules_of(save_best, rule, self._keys)
         self._improved: list[str] = []
         self._last_saved: int | None = None
+        self._leaving: list[str] = []  # a kill may come between a save and these going
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -77,12 +78,14 @@ class CheckpointHook(Hook):
             "best_scores": dict(self.best_scores),
             "best_ckpts": dict(self.best_ckpts),
             "rules": dict(self._rules),
+            "leaving": list(self._leaving),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.keep_ckpt_ids = list(state["keep_ckpt_ids"])
         self.best_scores = dict(state["best_scores"])
         self.best_ckpts = dict(state["best_ckpts"])
+        self._leaving = list(state.get("leaving", ()))
         if self._auto:
             self._rules = dict(state["rules"])
 
@@ -133,11 +136,17 @@ class CheckpointHook(Hook):
             by_epoch=self.by_epoch,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
-            replaces=[gone for gone in old if gone not in self.best_ckpts.values()],
+            replaces=self._replaced(old),
             async_save=self.async_save,
         )
         if not saved:
             self.keep_ckpt_ids = old + [kept for kept in self.keep_ckpt_ids if kept != name]
+
+    def _replaced(self, old: list[str]) -> list[str]:
+        """What goes with this save, and what went with the last ones, if it is still there."""
+        kept = {*self.keep_ckpt_ids, *self.best_ckpts.values()}
+        self._leaving = [gone for gone in (*self._leaving, *old) if gone not in kept][-4:]
+        return list(self._leaving)
 
     # -- the best ones ---------------------------------------------------------------------
 
@@ -174,7 +183,7 @@ class CheckpointHook(Hook):
                 by_epoch=None,
                 save_optimizer=self.save_optimizer,
                 save_param_scheduler=self.save_param_scheduler,
-                replaces=[former] if former and former != name else [],
+                replaces=self._replaced([former] if former else []),
                 async_save=self.async_save,
             )
             if saved:
