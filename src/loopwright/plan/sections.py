@@ -293,10 +293,11 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
             yield from _check_schedule(entry, facts, lookup, root)
         elif isinstance(entry.value, dict) and not isinstance(cfg, dict):
             yield entry.error("needs a 'type': which schedule?")
-    if facts is not None:
+    if facts is not None and not facts.nominal:
         limits = {"max_iters": facts.max_iters, "max_epochs": facts.max_epochs}
         for text in list_findings(cfg, **limits, epoch_length=facts.epoch_length):
-            yield root.warning(text, "param_scheduler")
+            if not (facts.nominal and "iteration" in text):
+                yield root.warning(text, "param_scheduler")
 
 
 def _check_schedule(
@@ -308,7 +309,7 @@ def _check_schedule(
     if kind not in SCHEDULES and not dotted.startswith("torch.") and kind not in _TORCH:
         yield from _own_schedule(node, kind, lookup, root)
         return
-    if facts is None:
+    if facts is None or (facts.nominal and _counts_iterations(node.value)):
         return
     for level, text in entry_findings(
         node.value,
@@ -321,6 +322,11 @@ def _check_schedule(
             continue  # without the data's length a schedule in iterations cannot be judged
         key = _told_key(node.value, text)
         yield node.error(text, key) if level == "error" else node.warning(text, key)
+
+
+def _counts_iterations(entry: dict[str, Any]) -> bool:
+    """Whether an entry is counted in iterations, whose number a plan may not know."""
+    return not entry.get("by_epoch", True)
 
 
 def _told_key(entry: dict[str, Any], text: str) -> str:

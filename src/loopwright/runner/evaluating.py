@@ -65,6 +65,7 @@ class _EvalLoop(BaseLoop):
             one = runner.evaluator_of(evaluator)
             self.sets = [EvalSet("", self.dataloader, one, prefix, loss, 1)]
         self.skipped: tuple[str, ...] = ()
+        self.model: Any = None  # asked instead of the run's: its test-time augmentation
         self.finished = True
         self.core = EvalLoop(
             self.step, self._collect, runner.hook_table, self.mode, runner.requests
@@ -81,7 +82,7 @@ class _EvalLoop(BaseLoop):
             self.evaluator.dataset_meta = meta
 
     def step(self, data_batch: Any) -> Any:
-        step = getattr(self._runner.model, f"{self.mode}_step")
+        step = getattr(self.model or self._runner.model, f"{self.mode}_step")
         return step(data_batch)
 
     def _collect(self, data_batch: Any, outputs: Any) -> None:
@@ -128,7 +129,7 @@ class _EvalLoop(BaseLoop):
         self._use(chosen)
         device = self._runner.device.type
         with (
-            _evaluating(self._runner.model),
+            _evaluating(self.model or self._runner.model),
             torch.no_grad(),
             torch.autocast(device, enabled=self.fp16),
         ):
