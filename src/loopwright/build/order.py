@@ -7,8 +7,9 @@ from typing import Any
 
 from loopwright.build.parts import compiled
 from loopwright.checkpoint import find_state_dict, load_any
-from loopwright.model import check_expected, fingerprint, init_weights, read_weights_with
+from loopwright.model import check_expected, fingerprint, init_weights
 from loopwright.model.fingerprints import check_ranks
+from loopwright.model.pretrained import weights_read_with
 
 
 def prepare(runner: Any) -> None:
@@ -23,8 +24,8 @@ def prepare(runner: Any) -> None:
     runner.param_schedulers  # noqa: B018  built here: they take the first step on the final lr
     runner.val_loop  # noqa: B018  built here: a mistake in it must show before training
     runner.call_hook("before_run")
-    read_weights_with(_read_weights)
-    init_weights(runner.model, runner.seed)
+    with weights_read_with(_read_weights):
+        init_weights(runner.model, runner.seed)
     runner.load_or_resume()
     _same_start(runner)
     wrapper.initialize_count_status(runner.model, runner.progress.iter, loop.max_iters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopwright import model as models
 from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS, MODELS
 
@@ -39,16 +40,18 @@ class EMAHook(Hook):
         self.begin_iter = begin_iter
         self.begin_epoch = begin_epoch
         self.ema_model: Any = None
+        self._model: Any = None
         self._swapped = False
 
     def before_run(self, runner: Any) -> None:
         if self.ema_model is None:  # else a resume before the run has made it
+            self._model = runner.model
             self.ema_model = MODELS.build(self.ema_cfg, model=runner.model)
 
     def before_train(self, runner: Any) -> None:
         if runner.iter == 0:
             # Weights were initialised or loaded after the copy was made.
-            self.ema_model.module.load_state_dict(self._source(runner).state_dict())
+            self.ema_model.module.load_state_dict(models.unwrap(runner.model).state_dict())
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -74,7 +77,8 @@ class EMAHook(Hook):
 
     def _swap(self, runner: Any) -> None:
         if self.ema_model.steps:
-            self.ema_model.swap(runner.model)
+            # The trained model, also where a test runs through a wrapper around it.
+            self.ema_model.swap(self._model)
             self._swapped = not self._swapped
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
@@ -100,6 +104,3 @@ class EMAHook(Hook):
         average, checkpoint["state_dict"] = checkpoint["state_dict"], raw
         self.ema_model.module.load_state_dict(average, strict=True)
         self.ema_model.steps = int(checkpoint["ema_steps"])
-
-    def _source(self, runner: Any) -> Any:
-        return getattr(runner, "unwrapped_model", runner.model)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -24,6 +25,16 @@ _reader: ContextVar[ReadWeights | None] = ContextVar("loopwright_weights_reader"
 def read_weights_with(reader: ReadWeights) -> None:
     """Name the function that `Pretrained` reads files with; who builds a run does this."""
     _reader.set(reader)
+
+
+@contextmanager
+def weights_read_with(reader: ReadWeights) -> Iterator[None]:
+    """Inside the block `Pretrained` reads files with this function."""
+    token = _reader.set(reader)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
 
 
 @WEIGHT_INITIALIZERS.register_module(name="Pretrained")
