@@ -74,7 +74,12 @@ def runner_of(data: Any, default: bool, total: int, folder: str) -> Runner:
         ]
         hooks = {
             "logger": {"type": "LoggerHook", "interval": LOG_EVERY},
-            "checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": -1, "save_last": False},
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "by_epoch": False,
+                "interval": -1,
+                "save_last": False,
+            },
         }
     return Runner(
         model=tiny_mlp(),

@@ -4,3 +4,16 @@ import os
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+import sys  # noqa: E402
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def own_console():
+    """A test that closes the terminal silences the process's console: the next one gets its own."""
+    yield
+    terminal = sys.modules.get("loopwright.log.terminal")
+    if terminal is not None and terminal.shared_console().quiet:
+        terminal.shared_console.cache_clear()

@@ -215,6 +215,12 @@ class Murder(Hook):
         self.dead = 0
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.kill_one(runner)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.kill_one(runner)
+
+    def kill_one(self, runner):
         pool = runner.train_dataloader._pool
         for worker in pool.workers if pool is not None else ():
             if self.dead < 20 and worker.process.is_alive():

@@ -1,5 +1,4 @@
 """A dumped config reads back as the same value, in the same order, with the same types."""
-# ruff: noqa: C408
 
 import collections
 import json

@@ -1,6 +1,5 @@
 """YAML, JSON and TOML: values, places, inheritance, faults."""
 
-# ruff: noqa: C408
 import json
 
 import pytest

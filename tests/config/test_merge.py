@@ -1,5 +1,4 @@
 """The laws of inheritance: ``merge(base, over)``."""
-# ruff: noqa: C408
 
 import copy
 

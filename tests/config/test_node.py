@@ -1,6 +1,5 @@
 """ConfigDict and Config: access, changes, copies."""
 
-# ruff: noqa: C408
 import copy
 import pickle
 

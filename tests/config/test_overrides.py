@@ -1,5 +1,4 @@
 """Overrides: what they parse to, what they change, and what they say when they cannot."""
-# ruff: noqa: C408
 
 import argparse
 import contextlib

@@ -1,6 +1,5 @@
 """The pure-Python form: ``with read_base(): from .base import *``."""
 
-# ruff: noqa: C408
 import pytest
 
 from loopwright.config import Config, ConfigError, Deferred

@@ -1,6 +1,5 @@
 """The text form: ``_base_`` chains, ``{{…}}``, and errors that say where."""
 
-# ruff: noqa: C408
 import pytest
 
 from loopwright.config import Config, ConfigError, Deferred

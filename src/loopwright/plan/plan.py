@@ -5,26 +5,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config import ConfigError
+from loopwright.optim.auto_scale import auto_scale
 from loopwright.optim.curves import curve
 from loopwright.optim.specs import Run, read
 from loopwright.plan.facts import Facts, read_facts
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.fit import check_fit
 from loopwright.plan.hook_order import PlannedHook, at_points, hook_order
-from loopwright.plan.sections import (
-    check_evaluators,
-    check_loaders,
-    check_loops,
-    check_model,
-    check_optimization,
-    check_schedules,
-)
+from loopwright.plan.optimization import check_optimization, check_schedules, not_drawn
+from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
 from loopwright.plan.structure import Lookup, check_files, check_hooks, check_keys
 from loopwright.registry import HOOKS, RefusedNameError, Registry, UnknownNameError
 from loopwright.registry.build import resolve
+from loopwright.registry.scope import ROOT_ALIASES
 
 POINTS_DRAWN = 400
 
@@ -81,6 +78,7 @@ def make_plan(
     """
     values = getattr(cfg, "_cfg_dict", cfg)
     root = Node(values, "")
+    planned = values
     torch_part = with_model and values.get("model") is not None
     lookup = _full_lookup(values, imported) if torch_part else _hooks_only(values, imported)
     notes: list[str] = []
@@ -91,15 +89,35 @@ def make_plan(
             f"steps per epoch are not known: drawn with {facts.epoch_length} "
             "(say --epoch-length to give them)"
         )
+    scope = foreign_scope(values)
+    if scope is not None:
+        notes.append(f"{scope} registers nothing here: names that only it knows are not checked")
+    notes += not_drawn(values.get("param_scheduler"))
     findings = list(_findings(root, facts, lookup))
     model = None
     if torch_part and not any(f.level == "error" and _stops_model(f) for f in findings):
-        model = _model(values, world, notes, findings, root)
-    groups = _distinct(values, model)
+        planned = scaled(values, facts, notes)
+        model = _model(planned, world, notes, findings, root)
+    groups = _distinct(planned if torch_part else scaled(values, facts, notes), model)
     curves = _curves(values, facts, groups, findings)
     return Plan(
         facts, tuple(hook_order(root, lookup)), tuple(curves), tuple(findings), model, tuple(notes)
     )
+
+
+def scaled(values: dict[str, Any], facts: Facts | None, notes: list[str]) -> dict[str, Any]:
+    """The config with the learning rate that ``auto_scale_lr`` will make, which is noted."""
+    scale, wrapper = values.get("auto_scale_lr"), values.get("optim_wrapper")
+    batch = facts.effective_batch if facts is not None else None
+    optimizer = wrapper.get("optimizer") if isinstance(wrapper, dict) else None
+    if not isinstance(scale, dict) or not scale.get("enable") or not isinstance(optimizer, dict):
+        return values
+    before, base = optimizer.get("lr"), scale.get("base_batch_size")
+    if batch is None or not isinstance(before, int | float) or not isinstance(base, int):
+        return values
+    lr = auto_scale(before, base, batch)
+    notes.append(f"auto_scale_lr: lr {before:g} x {batch} / {base} = {lr:g}")
+    return {**values, "optim_wrapper": {**(wrapper or {}), "optimizer": {**optimizer, "lr": lr}}}
 
 
 def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
@@ -138,11 +156,26 @@ def _full_lookup(values: dict[str, Any], imported: bool) -> Lookup:
         try:
             return resolve(kind, registry)
         except (UnknownNameError, RefusedNameError):
-            if _customs(values) and not imported:
+            if (_customs(values) and not imported) or (foreign and not _almost(registry, kind)):
                 return None
             raise
 
+    foreign = foreign_scope(values) is not None
     return lookup
+
+
+def foreign_scope(values: dict[str, Any]) -> str | None:
+    """The library whose names the config uses and that registers nothing here, if there is one."""
+    scope = values.get("default_scope")
+    if not isinstance(scope, str) or scope in ROOT_ALIASES:
+        return None
+    return None if any(r.scope == scope for r in HOOKS.root.family()) else scope
+
+
+def _almost(registry: Registry, kind: Any) -> bool:
+    """Whether a name is one of ours misspelt, rather than another library's."""
+    name = str(getattr(kind, "dotted", kind))
+    return bool(get_close_matches(name, registry.names(), n=1, cutoff=0.93))
 
 
 def _hooks_only(values: dict[str, Any], imported: bool) -> Lookup:

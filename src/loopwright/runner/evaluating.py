@@ -13,7 +13,7 @@ from torch import nn
 from loopwright import dist
 from loopwright.build.sets import set_options
 from loopwright.config import ConfigError
-from loopwright.core import EvalLoop, every
+from loopwright.core import EvalLoop, Requests, every
 from loopwright.evaluation import merge_metrics, prefix_metrics
 from loopwright.registry import LOOPS
 from loopwright.runner.loops import BaseLoop
@@ -67,8 +67,10 @@ class _EvalLoop(BaseLoop):
         self.skipped: tuple[str, ...] = ()
         self.model: Any = None  # asked instead of the run's: its test-time augmentation
         self.finished = True
+        # Ranks evaluate together: a wish that only one of them heard waits until the end.
+        self.requests = Requests() if runner.distributed else runner.requests
         self.core = EvalLoop(
-            self.step, self._collect, runner.hook_table, self.mode, runner.requests
+            self.step, self._collect, runner.hook_table, self.mode, self.requests
         )
         self.core.iterate = self._iterate  # type: ignore[method-assign]
         self._use(self.sets[0])
@@ -115,7 +117,7 @@ class _EvalLoop(BaseLoop):
         metrics: dict[str, float] = {}
         for one in due:
             found = self._evaluate(one)
-            if runner.requests.halting is not None:
+            if self.requests.halting is not None:
                 return {}
             metrics = merge_metrics([metrics, prefix_metrics(one.prefix, found)])
         self.finished = True  # from here on a halt waits: the hooks take the metrics once
@@ -134,10 +136,10 @@ class _EvalLoop(BaseLoop):
             torch.autocast(device, enabled=self.fp16),
         ):
             count = self.core.run_batches(chosen.loader)
-            if count == 0 and self._runner.requests.halting is None:
+            if count == 0 and self.requests.halting is None:
                 of = f" {chosen.name!r}" if chosen.name else ""
                 raise RuntimeError(f"the {self.mode} loader{of} gave no batch")
-        if self._runner.requests.halting is not None:
+        if self.requests.halting is not None:
             return {}
         losses = self.losses.means() if self.losses is not None else {}
         if chosen.evaluator is None:

@@ -29,6 +29,9 @@ _OF_A_RUN = (
     "curves.png",
     "vis_image",
     "fingerprint.json",
+    "sessions.jsonl",
+    "tensorboard",
+    "report.html",
 )
 
 
