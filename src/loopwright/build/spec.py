@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -127,17 +128,28 @@ VARIABLES = {"vis_backends", "optimizer", "runner_type", "resume_from_checkpoint
 
 def check_keys(cfg: dict[str, Any]) -> None:
     """Raise ConfigError for a top-level name that is a former key or almost a key."""
+    for key, message in misspelt_keys(cfg):
+        raise ConfigError(f"{_at(cfg, key)}{key!r}: {message}")
+
+
+def misspelt_keys(cfg: Any) -> Iterator[tuple[str, str]]:
+    """(name, what is wrong) of every top-level name that is a former key or almost a key.
+
+    >>> list(misspelt_keys({"param_schedulers": [], "base_lr": 0.1}))
+    [('param_schedulers', "unknown key; did you mean 'param_scheduler'?")]
+    """
     for key in cfg:
         if key in KEYS or key in VARIABLES:
             continue
         if key in RENAMED and isinstance(cfg[key], dict | int | str):
-            raise ConfigError(f"{_at(cfg, key)}{key!r} is no key here; write {RENAMED[key]}")
+            yield key, f"is no key here; write {RENAMED[key]}"
+            continue
         near = get_close_matches(key, KEYS, n=1, cutoff=0.84)
-        if near and near[0] not in cfg and almost_key(near[0], cfg[key]):
-            raise ConfigError(f"{_at(cfg, key)}unknown key {key!r}; did you mean {near[0]!r}?")
+        if near and near[0] not in cfg and _almost_key(near[0], cfg[key]):
+            yield key, f"unknown key; did you mean {near[0]!r}?"
 
 
-def almost_key(near: str, value: Any) -> bool:
+def _almost_key(near: str, value: Any) -> bool:
     """Whether a name close to the key ``near`` is that key misspelt, not a variable of its own."""
     return isinstance(value, dict | list | tuple) or near in _PLAIN_KEYS
 

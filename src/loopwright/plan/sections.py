@@ -50,6 +50,7 @@ LOADER = (
     "max_bad_samples",
     "bad_samples_file",
     "max_worker_restarts",
+    "check_images",
     "pin_memory_device",
     "in_order",
     "generator",

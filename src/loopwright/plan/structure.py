@@ -9,7 +9,7 @@ from typing import Any
 
 from loopwright.build.hooks import KNOWN
 from loopwright.build.sets import named_sets
-from loopwright.build.spec import KEYS, RENAMED, TYPES, VARIABLES, almost_key
+from loopwright.build.spec import TYPES, misspelt_keys
 from loopwright.core import get_priority
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.signature import misfits
@@ -31,15 +31,8 @@ GROUPS = {
 
 def check_keys(root: Node) -> Iterator[Finding]:
     """Misspelt and former keys, wrong types of whole sections, half-given groups."""
-    for key, value in root.value.items():
-        if key in KEYS or key in VARIABLES:
-            continue
-        if key in RENAMED and isinstance(value, dict | int | str):
-            yield root.error(f"is no key here; write {RENAMED[key]}", key)
-            continue
-        near = get_close_matches(key, KEYS, n=1, cutoff=0.84)
-        if near and near[0] not in root.value and almost_key(near[0], value):
-            yield root.error(f"unknown key; did you mean {near[0]!r}?", key)
+    for key, message in misspelt_keys(root.value):
+        yield root.error(message, key)
     for key, kinds in TYPES.items():
         value = root.value.get(key)
         if value is not None and not isinstance(value, kinds):
