@@ -30,7 +30,7 @@ def test_a_run_stopped_by_a_signal_to_one_rank_resumes_to_the_same_weights(tmp_p
 
     done, found = torchrun(tmp_path / "stopped", "terminate")
     assert found == {}
-    assert "exitcode  : 75" in done.stderr, "every rank says that a checkpoint was written"
+    assert "exitcode  : 75" in done.stderr, done.stderr[-4000:]
     assert "preempt_iter_3" in os.listdir(tmp_path / "stopped"), "all stopped at the same step"
 
     done, resumed = torchrun(tmp_path / "stopped", "resume")

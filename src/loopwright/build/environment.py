@@ -52,7 +52,7 @@ def set_up(spec: RunSpec) -> Environment:
         seed=seed,
         diff_rank_seed=bool(spec.randomness.get("diff_rank_seed", False)),
         deterministic=bool(spec.randomness.get("deterministic", False)),
-        timestamp=time.strftime("%Y%m%d_%H%M%S"),
+        timestamp=dist.broadcast_object(time.strftime("%Y%m%d_%H%M%S")),  # one folder for all
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from loopwright.checkpoint import SaveError
+from loopwright.dist.signals import leave, listening
 from loopwright.files import RunLock, probe
 from loopwright.hooks.finite_loss import tensors_of
 from loopwright.runner import saving
 from loopwright.runner.recording import current
-from loopwright.runner.signals import PREEMPTED, listening
 
 
 @contextmanager
@@ -36,7 +36,11 @@ def alive(runner: Any) -> Iterator[None]:
             saving.save_where_it_is(runner)
         reason = runner.requests.halting  # a signal after this finds the run at its end
         _end(runner)
-    _leave(runner, reason)
+        if reason is not None:
+            runner.logger.warning(
+                f"stopped by {reason} at iteration {runner.iter}; resume=True goes on"
+            )
+            leave(reason, f"at iteration {runner.iter}, checkpoint written")
 
 
 def _lock(runner: Any) -> AbstractContextManager[Any]:
@@ -96,13 +100,3 @@ def _end(runner: Any) -> None:
     runner.close()
     if errors:
         raise errors[0]
-
-
-def _leave(runner: Any, reason: str | None) -> None:
-    """After a halt the caller must not go on as if training were finished."""
-    if reason is None:
-        return
-    runner.logger.warning(f"stopped by {reason} at iteration {runner.iter}; resume=True goes on")
-    if reason == "SIGINT":
-        raise KeyboardInterrupt(f"stopped at iteration {runner.iter}, checkpoint written")
-    raise SystemExit(PREEMPTED)

@@ -8,10 +8,10 @@ from typing import Any
 
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.data import seed_step
+from loopwright.dist.signals import agree
 from loopwright.registry import LOOPS
 from loopwright.runner.lifecycle import explain
 from loopwright.runner.rollback import leave_out
-from loopwright.runner.signals import agree
 
 
 class BaseLoop:

@@ -1,4 +1,4 @@
-"""Signals set a flag; the run acts on it at the end of the iteration."""
+"""Signals set a flag; the run acts on it at the end of the iteration, on every rank alike."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import torch
 
 from loopwright.core import Requests
-from loopwright.dist import all_reduce, get_comm_device
+from loopwright.dist.collectives import all_reduce
+from loopwright.dist.launch import cleanup
+from loopwright.dist.place import barrier, get_comm_device
 
 PREEMPTED = 75  # EX_TEMPFAIL: a checkpoint is written, run me again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -62,3 +65,17 @@ def agree(requests: Requests) -> None:
         requests.save("another rank")
     if halt:
         requests.halt("another rank")
+
+
+def leave(reason: str, where: str) -> NoReturn:
+    """End this process after a halt, so that its caller does not go on as if all were done.
+
+    Every rank must call it. They wait for one another first: a launcher kills the others as soon
+    as one ends, and a rank that dies while its peers still talk to it takes them down by an abort.
+    Raises KeyboardInterrupt after SIGINT, else SystemExit(75).
+    """
+    barrier()
+    cleanup()
+    if reason == "SIGINT":
+        raise KeyboardInterrupt(f"stopped {where}")
+    raise SystemExit(PREEMPTED)
