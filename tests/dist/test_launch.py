@@ -1,5 +1,10 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
+from loopwright import dist
 from loopwright.dist.launch import choose_backend, environment_of, first_host, infer_launcher
 
 SLURM = {
@@ -72,3 +77,19 @@ def test_nccl_without_a_gpu_becomes_gloo_with_a_warning():
     with pytest.warns(UserWarning, match="using gloo"):
         assert choose_backend("nccl", cuda=False) == "gloo"
     assert choose_backend("nccl", cuda=True) == "nccl"
+
+
+def test_the_group_is_left_before_the_interpreter_ends():
+    # What is registered first is called last.
+    code = (
+        "import atexit; from loopwright import dist\n"
+        "atexit.register(lambda: print('still in a group:', dist.is_distributed()))\n"
+        "dist.init_dist('pytorch'); print(dist.is_distributed())"
+    )
+    port = str(dist.find_free_port())
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, env={**os.environ, **alone}, check=True,
+    )  # fmt: skip
+    assert done.stdout.split("\n")[:2] == ["True", "still in a group: False"]

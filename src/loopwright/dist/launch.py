@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import socket
+import sys
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
@@ -57,6 +59,7 @@ def init_dist(
     if timeout is not None:
         how["timeout"] = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
     torch_dist.init_process_group(backend=backend, **how)
+    atexit.register(_leave_at_exit)
 
 
 def choose_backend(wanted: str | None, *, cuda: bool) -> str:
@@ -171,6 +174,16 @@ def cleanup() -> None:
     if torch_dist.is_available() and torch_dist.is_initialized():
         set_local_group(None)
         torch_dist.destroy_process_group()
+
+
+def _leave_at_exit() -> None:
+    """A group that is alive when the interpreter ends can abort the process, whatever it did well.
+
+    After an uncaught error nccl would wait here for peers that wait for us, so it is left to die.
+    """
+    if hasattr(sys, "last_value") and torch_dist.is_nccl_available():
+        return
+    cleanup()
 
 
 def find_free_port() -> int:

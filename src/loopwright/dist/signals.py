@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,22 +20,28 @@ from loopwright.dist.place import barrier, get_comm_device
 
 PREEMPTED = 75  # EX_TEMPFAIL: a checkpoint is written, run me again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+_ECHO = 1.0  # seconds in which a launcher passes on a signal that the process got already
 
 
 @contextmanager
 def listening(requests: Requests) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into a wish to save and halt, SIGUSR1 into one to save.
 
-    A second SIGTERM or SIGINT ends the process at once; what is on the disk stays whole. Outside
-    the main thread, where Python cannot listen, nothing changes.
+    A second SIGTERM or SIGINT, more than a second later, ends the process at once; what is on the
+    disk stays whole. (Sooner it is the first one again: a terminal or a scheduler signals every
+    process, and a launcher among them passes it on.) Outside the main thread, where Python cannot
+    listen, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    heard: list[float] = []
+
     def stop(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if requests.halting is not None:
+        heard.append(time.monotonic())
+        if heard[-1] - heard[0] > _ECHO:
             os._exit(128 + number)
         requests.save(name)
         requests.halt(name)
@@ -67,15 +74,15 @@ def agree(requests: Requests) -> None:
         requests.halt("another rank")
 
 
-def leave(reason: str, where: str) -> NoReturn:
+def leave(reason: str, where: str, *, code: int = PREEMPTED) -> NoReturn:
     """End this process after a halt, so that its caller does not go on as if all were done.
 
     Every rank must call it. They wait for one another first: a launcher kills the others as soon
     as one ends, and a rank that dies while its peers still talk to it takes them down by an abort.
-    Raises KeyboardInterrupt after SIGINT, else SystemExit(75).
+    Raises KeyboardInterrupt after SIGINT, else SystemExit(code).
     """
     barrier()
     cleanup()
     if reason == "SIGINT":
         raise KeyboardInterrupt(f"stopped {where}")
-    raise SystemExit(PREEMPTED)
+    raise SystemExit(code)
