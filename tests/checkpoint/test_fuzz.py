@@ -15,9 +15,10 @@ import torch
 
 from loopwright.checkpoint import CheckpointError
 from loopwright.checkpoint.codec import decode_all, from_json, to_json
-from loopwright.checkpoint.foreign import read_torch_file
+from loopwright.checkpoint.leaves import read_small_leaf
 from loopwright.checkpoint.manifest import read_manifest, seal, write_manifest
-from loopwright.checkpoint.state import pack, read_small_leaf
+from loopwright.checkpoint.rebuild import read_torch_file
+from loopwright.checkpoint.state import pack
 from loopwright.checkpoint.tensorfile import make_header, parse_header
 
 from .hostile import BODY, NOTE, VARIANTS, legacy, pickled, tensor, torch_zip

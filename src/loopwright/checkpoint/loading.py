@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.checkpoint.errors import Broken, CheckpointError, Refused
-from loopwright.checkpoint.foreign import read_torch_file
 from loopwright.checkpoint.local import LocalPlace
 from loopwright.checkpoint.manifest import MANIFEST
 from loopwright.checkpoint.place import Place, Where
 from loopwright.checkpoint.readback import moved, read_checkpoint
+from loopwright.checkpoint.rebuild import read_torch_file
 from loopwright.checkpoint.remote import RemotePlace
 from loopwright.checkpoint.sealed import looks_sealed
 from loopwright.checkpoint.sniff import kind_of

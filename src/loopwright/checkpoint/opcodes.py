@@ -1,6 +1,6 @@
 """A reader of the pickle language that builds inert data: it imports nothing and calls nothing.
 
-About sixty opcodes over a stack. What they may mean stands in `inert`; all else is `Refused`.
+About sixty opcodes over a stack. What they mean stands in `constructors`; all else is `Refused`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from loopwright.checkpoint import inert
+from loopwright.checkpoint import constructors
 from loopwright.checkpoint.errors import Broken, Refused
+from loopwright.checkpoint.inert import Global
 
 MEMORY = 192 << 20
 MAX_STEPS = 4_000_000
@@ -191,7 +192,7 @@ class _Machine:
         if len(items) % 2:
             raise Broken("a key without a value")
         for place in range(0, len(items), 2):
-            target[inert.check_key(items[place])] = items[place + 1]
+            target[constructors.check_key(items[place])] = items[place + 1]
         self.left -= CONTAINER * len(items)
 
     def append(self) -> None:
@@ -206,7 +207,7 @@ class _Machine:
 
     def add_items(self) -> None:
         """More members in the set below."""
-        items = [inert.check_key(item) for item in self.group()]
+        items = [constructors.check_key(item) for item in self.group()]
         self.top(set).update(items)
         self.left -= CONTAINER * len(items)
 
@@ -223,28 +224,28 @@ class _Machine:
         self._mention(module, name)
 
     def _mention(self, module: str, name: str) -> None:
-        if not inert.known(module, name):
+        if not constructors.known(module, name):
             raise Refused(f"the file wants {module[:100]}.{name[:100]}, which is not data")
-        self.push(inert.Global(module, name))
+        self.push(Global(module, name))
 
     def reduce(self) -> None:
         """What a constructor on the list describes."""
         args, function = self.pop(), self.pop()
         if type(args) is not tuple:
             raise Broken("a call without a tuple of arguments")
-        self.push(inert.call(function, args), SET)
+        self.push(constructors.call(function, args), SET)
 
     def new_object(self) -> None:
         """An object of a class on the list."""
         args, kind = self.pop(), self.pop()
         if type(args) is not tuple:
             raise Broken("an object without a tuple of arguments")
-        self.push(inert.make_object(kind, args), SET)
+        self.push(constructors.make_object(kind, args), SET)
 
     def build(self) -> None:
         """Fill the object below."""
         state = self.pop()
-        inert.build(self.stack[-1], state)
+        constructors.build(self.stack[-1], state)
 
     def recall(self, key: int) -> None:
         """A value noted before."""
@@ -271,7 +272,7 @@ def _protocol(machine: _Machine) -> None:
 
 
 def _frozenset(machine: _Machine) -> None:
-    machine.push(frozenset(inert.check_key(item) for item in machine.group()), SET)
+    machine.push(frozenset(constructors.check_key(item) for item in machine.group()), SET)
 
 
 def _drop_group(machine: _Machine) -> None:
@@ -333,7 +334,7 @@ STEPS: dict[int, Callable[[_Machine], Any]] = {
     ord("R"): _Machine.reduce,
     ord("\x81"): _Machine.new_object,
     ord("b"): _Machine.build,
-    ord("Q"): lambda m: m.push(inert.make_storage(m.pop()), SET),
+    ord("Q"): lambda m: m.push(constructors.make_storage(m.pop()), SET),
     ord("g"): lambda m: m.recall(int(m.line())),
     ord("h"): lambda m: m.recall(m.number("<B")),
     ord("j"): lambda m: m.recall(m.number("<I")),

@@ -14,7 +14,8 @@ import torch
 
 from loopwright.checkpoint.codec import READERS, decode_all, no_tree_leaf
 from loopwright.checkpoint.errors import Broken
-from loopwright.checkpoint.state import Packed, Stored, make_array, read_small_leaf
+from loopwright.checkpoint.leaves import make_array, read_small_leaf
+from loopwright.checkpoint.state import Packed, Stored
 
 NATIVE = ("int", "float", "bytes")
 

@@ -10,10 +10,10 @@ import torch
 
 from loopwright.checkpoint.codec import MAX_JSON, decode_all, from_json, no_tree_leaf
 from loopwright.checkpoint.errors import Broken, Refused
-from loopwright.checkpoint.foreign import read_torch_file
 from loopwright.checkpoint.manifest import STATE, Manifest, check_digest, digest_of
 from loopwright.checkpoint.place import Place, Where
 from loopwright.checkpoint.plain import from_plain
+from loopwright.checkpoint.rebuild import read_torch_file
 from loopwright.checkpoint.sealed import DATA, SUFFIXES
 from loopwright.checkpoint.state import unpack
 from loopwright.checkpoint.tensors import read_noted

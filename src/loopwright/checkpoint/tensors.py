@@ -12,8 +12,9 @@ from typing import BinaryIO
 import torch
 
 from loopwright.checkpoint.errors import Broken
+from loopwright.checkpoint.leaves import DTYPES, as_dtype
 from loopwright.checkpoint.manifest import FileNote, check_digest
-from loopwright.checkpoint.state import DTYPES, Stored, as_dtype
+from loopwright.checkpoint.state import Stored
 from loopwright.checkpoint.tensorfile import SIZES, Slot, header_length, make_header, parse_header
 from loopwright.files import open_regular
 
