@@ -87,7 +87,7 @@ def test_iterations_that_accumulate_are_told_with_both_numbers():
 def test_a_one_cycle_that_counts_batches_instead_of_updates_is_told():
     cfg = {"type": "OneCycleLR", "max_lr": 1.0, "total_steps": 120}
     assert found(cfg, accumulation=4) == [
-        "OneCycleLR: total_steps=120, but the run makes 30 updates"
+        "OneCycleLR: total_steps=120, but the run makes 30 updates: it does not come down"
     ]
     assert found({"type": "OneCycleLR", "eta_max": 1.0, "total_steps": 9}) == [
         "OneCycleLR: total_steps=9, but it makes 12 steps"

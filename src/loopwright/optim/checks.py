@@ -9,6 +9,7 @@ from loopwright.optim.accumulate import updates
 from loopwright.optim.kinds import nearest
 from loopwright.optim.schedules import Cosine, MultiStep, OneCycle, Poly
 from loopwright.optim.specs import Run, Spec, entries, kind_of, read
+from loopwright.optim.torch_kinds import total_steps_of
 
 _WARMUPS = ("Constant", "QuadraticWarmup")
 _PLATEAUS = ("ReduceOnPlateau", "ReduceLROnPlateau")
@@ -37,8 +38,9 @@ def schedule_findings(
         except (ValueError, TypeError) as error:
             found.append(f"{kind_of(entry)}: {_begins_late(entry, run) or error}")
     for spec in specs:
-        found += [f"{spec.kind}: {message}" for message in _of_one(spec, run, accumulation)]
-    return found + _of_all(specs, run)
+        messages = [*_overrun(spec, run, accumulation), *_of_one(spec, run, accumulation)]
+        found += [f"{spec.kind}: {message}" for message in messages]
+    return list(dict.fromkeys(found + _of_all(specs, run)))
 
 
 def list_findings(
@@ -72,7 +74,9 @@ def entry_findings(
         late = _begins_late(entry, run)
         text = str(error).removeprefix(f"{kind_of(entry)}").removeprefix(": ").strip()
         return [("warning", late)] if late else [("error", text)]
-    return [("warning", text) for spec in specs for text in _of_one(spec, run, accumulation)]
+    errors = [("error", text) for spec in specs for text in _overrun(spec, run, accumulation)]
+    warned = [("warning", text) for spec in specs for text in _of_one(spec, run, accumulation)]
+    return list(dict.fromkeys([*errors, *warned]))
 
 
 def _said(number: float) -> str:
@@ -99,7 +103,8 @@ def _of_one(spec: Spec, run: Run, accumulation: int) -> list[str]:
     found += _one_cycle(spec, run, accumulation)
     if spec.given.get("convert_to_iter_based") and "gamma" in spec.options:
         found += _converted_gamma(spec, run)
-    if accumulation > 1 and not spec.by_epoch and spec.schedule is not None:
+    counts_iters = not spec.by_epoch and not spec.per_update
+    if accumulation > 1 and counts_iters and spec.schedule is not None:
         found += _accumulation(spec, run, accumulation)
     return found
 
@@ -157,12 +162,27 @@ def _one_cycle(spec: Spec, run: Run, accumulation: int) -> list[str]:
         length = min(spec.end, run.limit(by_epoch=spec.by_epoch) or spec.end) - spec.begin
         if spec.schedule.total != length:
             return [f"total_steps={spec.schedule.total}, but it makes {_said(length)} steps"]
-    total = spec.options.get("total_steps")
-    if spec.schedule is None and spec.kind == "OneCycleLR" and total and run.max_iters:
-        made = updates(accumulation, run.max_iters)
-        if made != total:
-            return [f"total_steps={total}, but the run makes {made} updates"]
+    total, made = _cycle_steps(spec, run, accumulation)
+    if made < total:
+        return [f"total_steps={total}, but the run makes {made} updates: it does not come down"]
     return []
+
+
+def _overrun(spec: Spec, run: Run, accumulation: int) -> list[str]:
+    """torch's OneCycleLR raises in the step after its last."""
+    total, made = _cycle_steps(spec, run, accumulation)
+    if made <= total:
+        return []
+    return [f"total_steps={total}, but the run makes {made} updates: torch stops it there"]
+
+
+def _cycle_steps(spec: Spec, run: Run, accumulation: int) -> tuple[int, int]:
+    """The steps that a OneCycleLR of torch has, and those that the run makes of it."""
+    if not (spec.per_update and spec.kind == "OneCycleLR" and run.max_iters):
+        return 0, 0
+    names = ("total_steps", "epochs", "steps_per_epoch")
+    total = total_steps_of(*(spec.options.get(name) for name in names))
+    return total, updates(accumulation, run.max_iters)
 
 
 def _converted_gamma(spec: Spec, run: Run) -> list[str]:

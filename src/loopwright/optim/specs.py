@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from copy import copy
 from typing import Any, NamedTuple
 
 from loopwright.optim.kinds import NAMES, bound, in_iterations
 from loopwright.optim.schedules import INF, Schedule
+from loopwright.optim.torch_kinds import (
+    PER_UPDATE,
+    TORCH,
+    Moved,
+    NotDrawnError,
+    Numbers,
+    torch_name,
+)
 
 _COMMON = ("type", "_scope_", "begin", "end", "by_epoch", "last_step", "verbose", "param_name")
+_RUNS = ("type", "_scope_", "by_epoch", "monitor")
+"""What of a torch scheduler's entry is the run's and not torch's."""
 
 
 class Run(NamedTuple):
@@ -27,8 +38,10 @@ class Run(NamedTuple):
 class Spec(NamedTuple):
     """One entry of a `param_scheduler`, with everything worked out that needs no optimizer.
 
-    `schedule` is None where the kind is not one of ours, or follows a metric; `options` are its
-    own options in the unit it counts in, `given` is the entry as it was written.
+    `schedule` is None where the kind is not known, holds code or follows a metric; `options` are
+    its own options in the unit it counts in, `given` is the entry as it was written. A schedule of
+    torch may put the groups at a `start` of its own, count from a `base` of its own, and step
+    once an update of the weights (`per_update`).
     """
 
     kind: str
@@ -39,6 +52,9 @@ class Spec(NamedTuple):
     schedule: Schedule | None
     options: dict[str, Any]
     given: dict[str, Any]
+    start: Numbers | None = None
+    base: Numbers | None = None
+    per_update: bool = False
 
 
 def entries(cfg: Any) -> list[dict[str, Any]]:
@@ -96,7 +112,35 @@ def read(cfg: Any, run: Run) -> list[Spec]:
 
     Raises ValueError or TypeError for options that do not fit, as building would.
     """
-    return [_spec(entry, run) for entry in entries(cfg)]
+    return [spec for entry in entries(cfg) for spec in _specs(entry, run)]
+
+
+def _specs(entry: dict[str, Any], run: Run) -> list[Spec]:
+    name = torch_kind(entry)
+    return [_spec(entry, run)] if name is None else _torch_specs(name, entry)
+
+
+def torch_kind(entry: dict[str, Any]) -> str | None:
+    """The scheduler of torch that an entry means, or None where it is another's."""
+    return torch_name(entry.get("type"), kind_of(entry), entry)
+
+
+def _torch_specs(kind: str, entry: dict[str, Any]) -> list[Spec]:
+    own = {k: v for k, v in entry.items() if k not in _RUNS}
+    per_update = kind in PER_UPDATE
+    by_epoch = False if per_update else bool(entry.get("by_epoch", True))
+    moved: list[Moved | None] = [None]
+    if kind in TORCH:
+        make = TORCH[kind]
+        options = bound(make, (), own, kind)
+        with suppress(NotDrawnError):
+            moved = [*make(**options)]
+    return [
+        Spec(kind, "lr", 0, INF, by_epoch, None, own, entry, per_update=per_update)
+        if one is None
+        else Spec(kind, one.param, 0, INF, by_epoch, one.schedule, own, entry, *one[2:], per_update)
+        for one in moved
+    ]
 
 
 def _spec(entry: dict[str, Any], run: Run) -> Spec:
@@ -105,7 +149,7 @@ def _spec(entry: dict[str, Any], run: Run) -> Spec:
     begin, end = options.get("begin", 0), options.get("end", INF)
     by_epoch = options.get("by_epoch", True)
     own = {k: v for k, v in options.items() if k not in _COMMON}
-    if kind not in NAMES or _is_torch(entry):
+    if kind not in NAMES:
         return Spec(kind, "lr", begin, end, by_epoch, None, own, entry)
     if end <= begin:
         raise ValueError(f"{kind}: end ({end}) must be after begin ({begin})")
@@ -114,12 +158,6 @@ def _spec(entry: dict[str, Any], run: Run) -> Spec:
     return Spec(
         kind, param or options.get("param_name"), begin, end, by_epoch, schedule, own, entry
     )
-
-
-def _is_torch(entry: dict[str, Any]) -> bool:
-    kind = entry.get("type")
-    dotted = str(getattr(kind, "dotted", None) or getattr(kind, "__module__", kind))
-    return dotted.startswith("torch.") or (kind_of(entry) == "OneCycleLR" and "max_lr" in entry)
 
 
 def moving(specs: Iterable[Spec], param: str) -> list[Spec]:

@@ -8,12 +8,7 @@ from typing import Any
 from torch.optim import lr_scheduler
 
 from loopwright.optim.kinds import nearest
-
-PER_UPDATE = ("CyclicLR", "OneCycleLR")
-"""Stepped after each update of the weights, whatever accumulates."""
-
-PER_VALIDATION = ("ReduceLROnPlateau",)
-"""Stepped after each validation, by the metric `monitor`."""
+from loopwright.optim.torch_kinds import OURS, PER_UPDATE, PER_VALIDATION
 
 
 def torch_class(kind: Any, options: Mapping[str, Any]) -> type[Any] | None:
@@ -28,10 +23,9 @@ def torch_class(kind: Any, options: Mapping[str, Any]) -> type[Any] | None:
         return getattr(lr_scheduler, name.rpartition(".")[2], None)
     if name == "OneCycleLR" and "max_lr" in options:
         return lr_scheduler.OneCycleLR
-    ours = ("ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiStepLR")
     found = getattr(lr_scheduler, name, None)
     known = isinstance(found, type) and issubclass(found, lr_scheduler.LRScheduler)
-    return found if known and name not in (*ours, "OneCycleLR", "StepLR") else None
+    return found if known and name not in OURS else None
 
 
 def wants_updates(name: str) -> bool:
