@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,18 @@ MOMENTS = (
 
 
 class Sending(Hook):
-    """Sends this process signals at the ``at``-th time that a moment comes."""
+    """Sends this process signals at the ``at``-th time that a moment comes, ``apart`` seconds."""
 
     priority = "VERY_HIGH"
 
-    def __init__(self, moment: str, at: int, *numbers: int) -> None:
+    def __init__(self, moment: str, at: int, *numbers: int, apart: float = 0.0) -> None:
         self.left = at
 
         def send(*args, **facts):
             if self.left == 0:
                 for number in numbers:
                     os.kill(os.getpid(), number)
+                    time.sleep(apart)
             self.left -= 1
 
         setattr(self, moment, send)
@@ -92,9 +94,15 @@ def test_fifty_signals_change_no_bit(straight, tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_second_signal_ends_the_process_at_once(tmp_path, number, code):
-    status = train(spec(tmp_path), Sending("before_train_iter", 5, number, number))
-    assert os.waitstatus_to_exitcode(status) == code
+    hook = Sending("before_train_iter", 5, number, number, apart=1.1)
+    assert os.waitstatus_to_exitcode(train(spec(tmp_path), hook)) == code
     assert Store(tmp_path).newest().step in (4, 5)
+
+
+def test_a_signal_that_a_launcher_passes_on_is_the_same_signal(tmp_path):
+    hook = Sending("before_train_iter", 5, signal.SIGTERM, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(train(spec(tmp_path), hook)) == 75
+    assert Store(tmp_path).newest().name == "preempt_iter_6"
 
 
 def test_a_signal_in_validation_keeps_weights_and_average_apart(straight, tmp_path):
