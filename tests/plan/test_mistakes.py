@@ -142,6 +142,20 @@ def test_a_missing_file_says_the_nearest_one(tmp_path, monkeypatch):
     )
 
 
+def test_a_preprocessor_may_stand_in_the_model_or_beside_it(tmp_path):
+    images = "dict(type='ImgDataPreprocessor', mean=[0.3], std=[0.4])"
+    model = "model = dict(type='MAE', backbone=dict(type='VisionTransformer')"
+    toy = "model = dict(type='ToyResNet'"
+    assert toy in WHOLE
+    for written in (
+        f"{model}, data_preprocessor={images}",
+        f"data_preprocessor = {images}\n{model}",
+        f"data_preprocessor = {images}\n{model}, data_preprocessor={images}",
+    ):
+        plan = plan_of(WHOLE.replace(toy, written), tmp_path)
+        assert [str(f) for f in plan.errors] == []
+
+
 def test_several_mistakes_are_told_at_once(tmp_path):
     text = WHOLE
     for old, new in (

@@ -171,7 +171,10 @@ def check_model(root: Node, lookup: Lookup) -> Iterator[Finding]:
     """The model's own name and arguments; those of its parts where it is a chain."""
     model = root.value.get("model")
     if isinstance(model, dict):
-        yield from check_typed(root.child("model"), MODELS, lookup, given=("data_preprocessor",))
+        # What stands in the model itself wins over the run's own.
+        from_run = root.value.get("data_preprocessor") is not None
+        given = ("data_preprocessor",) if from_run and "data_preprocessor" not in model else ()
+        yield from check_typed(root.child("model"), MODELS, lookup, given=given)
     elif isinstance(model, list):
         for child in root.child("model").children():
             yield from check_typed(child, MODELS, lookup)
