@@ -72,7 +72,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 
 def test_a_file_that_is_trusted_may_run_code(tmp_path):
     file = tmp_path / "code.py"
-    file.write_text("def width(): return 4\nmodel = dict(width=width())\n")
+    file.write_text("class Wide:\n    size = 4\nmodel = dict(width=Wide.size)\n")
     with pytest.raises(ConfigError, match="trust"):
         LazyConfig.load(str(file))
     assert LazyConfig.load(str(file), "model", trust=True).width == 4

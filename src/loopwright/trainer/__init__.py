@@ -17,19 +17,20 @@ from loopwright.trainer.hooks import (
     PeriodicWriter,
     PreciseBN,
 )
+from loopwright.trainer.launching import DEFAULT_TIMEOUT, launch
 from loopwright.trainer.lazy import LazyCall, LazyConfig, instantiate
 from loopwright.trainer.setup import (
     create_ddp_model,
     default_argument_parser,
     default_setup,
     default_writers,
-    launch,
     setup_logger,
 )
 from loopwright.trainer.simple import AMPTrainer, SimpleTrainer
 from loopwright.trainer.timing import IterationTimer, TorchMemoryStats, TorchProfiler
 
 __all__ = [
+    "DEFAULT_TIMEOUT",
     "AMPTrainer",
     "BestCheckpointer",
     "CallbackHook",

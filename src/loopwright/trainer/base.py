@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
+from loopwright import dist
 from loopwright.core import HookTable, Progress, Requests, TrainLoop
+from loopwright.dist.signals import leave, listening
 from loopwright.hooks.bind import binder, own_bind
 from loopwright.log import EventStorage
 from loopwright.trainer.states import hook_states, load_hook_states
+from loopwright.trainer.stopping import UNSAVED, saver_of, share
 from loopwright.trainer.views import TrainerAsRunner
 
 logger = logging.getLogger("loopwright.trainer")
@@ -33,6 +36,8 @@ class TrainerBase:
         self.max_iter: int | None = None
         self._as_runner = TrainerAsRunner(self)
         self.hook_table = HookTable(binder(self._as_runner))
+        self._heard = Requests()
+        self._current: StepLoop | None = None
         self._restored = False
         self._training = False
 
@@ -111,15 +116,21 @@ class TrainerBase:
 
         ``after_train`` is called however it ends; an error of a hook there never hides the one
         that ended the training. A hook may ask for an early end: ``trainer.requests.stop("why")``.
+
+        After SIGTERM or SIGINT all ranks finish the iteration, a checkpoint is written by the
+        checkpointer there is, and SystemExit(75) or KeyboardInterrupt is raised. Without a
+        checkpointer the exit code of SIGTERM is 143: nothing to go on from. SIGUSR1 saves alone.
         """
         logger.info("starting training from iteration %d", start_iter)
         self._begin(start_iter, max_iter)
-        with self.storage:
+        with listening(self._heard), self.storage:
             self._training = True
             try:
                 self.before_train()
-                self._loop().run_iters(self._batches(), until=max_iter)
+                self._current = self._loop()
+                self._current.run(self._batches(), max_iter)
                 self._settle()
+                saved = self.requests.halting is not None and self.save_now()
             except BaseException as error:
                 if isinstance(error, Exception):
                     logger.error("training failed at iteration %d: %r", self.iter, error)
@@ -128,9 +139,33 @@ class TrainerBase:
             finally:
                 self._training = False
             self.after_train()
+            if self.requests.halting is not None:
+                self._leave(self.requests.halting, saved)
+
+    def _leave(self, reason: str, saved: bool) -> None:
+        """End the process after a signal, on all ranks."""
+        saved = dist.any_rank(saved)
+        where = f"at iteration {self.iter}, {'checkpoint' if saved else 'no checkpoint'} written"
+        logger.warning("stopped by %s %s", reason, where)
+        leave(reason, where, **({} if saved else {"code": UNSAVED}))
+
+    def save_now(self) -> bool:
+        """Write a checkpoint of the last finished iteration, as the regular ones are named.
+
+        False where there is no checkpointer: neither an attribute of that name nor a hook's.
+        """
+        found, last = saver_of(self), self.finished
+        if found is None or last < 0:
+            return False
+        saver, prefix = found
+        saver.save(f"{prefix}_{last:07d}", iteration=last)
+        return True
 
     def _begin(self, start_iter: int, max_iter: int) -> None:
         self.start_iter, self.max_iter = start_iter, max_iter
+        self._current = None
+        for wishes in (self.requests, self._heard):
+            wishes.stopping = wishes.halting = wishes.saving = None
         self.progress.iter, self.progress.max_iters = start_iter, max_iter
         if not self._restored:
             self.storage = EventStorage(start_iter)
@@ -148,8 +183,12 @@ class TrainerBase:
     def _settle(self) -> None:
         """Look at what was not looked at yet, at the end of a training that did not fail."""
 
-    def _loop(self) -> TrainLoop:
-        return StepLoop(self._step, self._told(), self.progress, self.requests, self.storage)
+    def _loop(self) -> StepLoop:
+        return StepLoop(self)
+
+    def _in_window(self) -> bool:
+        """Whether gradients of an accumulation are in flight, which no checkpoint holds."""
+        return False
 
     def _told(self) -> Any:
         """What the loop says its points to: the hook table, or this object's own methods first."""
@@ -172,17 +211,24 @@ class TrainerBase:
 
     # -- state -----------------------------------------------------------------------------
 
+    @property
+    def finished(self) -> int:
+        """The last iteration whose step was taken: ``iter`` itself in ``after_step``."""
+        if self._current is None:
+            return self.iter if self.max_iter is None else min(self.iter, self.max_iter - 1)
+        return self.iter - 1 if self._current.whole else self.iter
+
     def state_dict(self) -> dict[str, Any]:
-        """The iteration being finished, the storage's windows, and every hook's state."""
-        last = self.iter if self.max_iter is None else min(self.iter, self.max_iter - 1)
+        """The iteration that was finished, the storage's windows, and every hook's state."""
         return {
-            "iteration": last,
+            "iteration": self.finished,
             "hooks": hook_states(self.hook_table.hooks),
             "storage": self.storage.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave; training goes on at the iteration after it."""
+        self._current = None
         self.iter = int(state_dict["iteration"])
         load_hook_states(self.hook_table.hooks, state_dict.get("hooks", {}))
         if "storage" in state_dict:
@@ -191,20 +237,44 @@ class TrainerBase:
 
 
 class StepLoop(TrainLoop):
-    """The core loop with the storage's iteration kept beside the progress; stops when asked."""
+    """The core loop with the storage's iteration kept beside the progress; stops when asked.
+
+    Signals are heard apart from the wishes that the loop grants, and handed on between two
+    iterations, by all ranks alike and where no accumulation window is open.
+    """
 
     prompt = True
 
-    def __init__(
-        self, step: Any, hooks: Any, progress: Progress, requests: Requests, storage: EventStorage
-    ) -> None:
-        super().__init__(step, hooks, progress, requests)
-        self.storage = storage
+    def __init__(self, trainer: TrainerBase) -> None:
+        wishes = trainer.requests
+        super().__init__(trainer._step, trainer._told(), trainer.progress, wishes)
+        self.trainer, self.storage = trainer, trainer.storage
+        self.alone = dist.get_world_size() == 1
+        self.agree = self._hear
+
+    def run(self, batches: Iterator[Any], until: int) -> None:
+        """Run to ``until``, unless a hook or a signal asked for an end before or on the way."""
+        self._hear()
+        self.run_iters(batches, until)
 
     def run_iter(self, batch_idx: int, data_batch: Any) -> None:
         """One iteration; the storage then stands at the next, or at the end."""
         super().run_iter(self.progress.iter, data_batch)
         self.storage.iter = self.progress.iter
+
+    def _hear(self) -> None:
+        heard = self.trainer._heard
+        if self.alone and heard.saving is None:
+            return
+        if not self.trainer._in_window():
+            share(heard, self.requests, alone=self.alone)
+
+    def on_save(self) -> None:
+        """A checkpoint was asked for; one that comes with a halt is written when it is granted."""
+        if self.requests.halting is None:
+            self.trainer._settle()
+            self.trainer.save_now()
+        self.requests.saved()
 
 
 class OwnPoints:

@@ -212,6 +212,9 @@ class DefaultTrainer(TrainerBase):
         said = self.hook_table["after_backward"] or self._overrides("after_backward", TrainerBase)
         self._trainer.optim_wrapper.after_backward = self.after_backward if said else None
 
+    def _in_window(self) -> bool:
+        return self._trainer._in_window()
+
     def _settle(self) -> None:
         self._trainer._settle()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, bfloat16
 from loopwright import dist
 from loopwright.hooks import NonFiniteLossError
 from loopwright.log import EventStorage
+from loopwright.trainer.stopping import save_periods
 
 
 def total_of(answer: Any) -> tuple[Tensor, dict[str, Any]]:
@@ -54,17 +55,19 @@ class LossBook:
     On a CPU every loss is looked at before it goes backward. On an accelerator, and with several
     ranks, what came since the last look is read at once, every ``period`` iterations; with several
     ranks the storage of each gets the means over all (``data_time``: the largest), and all stop
-    together.
+    together; they also look where a checkpoint is due, so that it holds what came before it.
     """
 
     def __init__(self, period: int) -> None:
-        self.period = period
+        self.periods = {period}
         self.ranks = dist.get_world_size()
         self._pending: list[tuple[int, dict[str, Any]]] = []
 
-    def begin(self) -> None:
-        """A training begins: see how many ranks there are."""
+    def begin(self, hooks: Iterable[Any] = ()) -> None:
+        """A training begins: see how many ranks there are, and when which of them saves."""
         self.ranks = dist.get_world_size()
+        if self.ranks > 1:
+            self.periods |= save_periods(hooks)
         self._pending.clear()
 
     def check(self, iteration: int, total: Tensor, logs: Mapping[str, Any]) -> None:
@@ -85,7 +88,7 @@ class LossBook:
             if not isinstance(total, Tensor) or total.device.type == "cpu":
                 return
         self._pending.append((iteration, {k: _detached(v) for k, v in logs.items()}))
-        if (iteration + 1) % self.period == 0:
+        if any((iteration + 1) % period == 0 for period in self.periods):
             self.settle(storage)
 
     def settle(self, storage: EventStorage) -> None:

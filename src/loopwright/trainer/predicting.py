@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -10,22 +11,21 @@ from loopwright.evaluation import DatasetEvaluator
 
 
 class AsDatasetEvaluator(DatasetEvaluator):
-    """An ``Evaluator`` of metrics as a ``DatasetEvaluator``."""
+    """An ``Evaluator`` of metrics as a ``DatasetEvaluator``.
 
-    def __init__(self, evaluator: Any) -> None:
-        self.evaluator = evaluator
-        self.samples = 0
+    ``size`` gives the number of samples of the data set when asked, or None where it is not known:
+    what a sampler repeated to make the ranks' shares even is then counted too.
+    """
 
-    def reset(self) -> None:
-        """Forget how many samples were seen; metrics forget by evaluating."""
-        self.samples = 0
+    def __init__(self, evaluator: Any, size: Callable[[], int | None]) -> None:
+        self.evaluator, self.size = evaluator, size
 
     def process(self, inputs: Any, outputs: Any) -> None:
-        self.samples += len(outputs)
         self.evaluator.process(data_samples=outputs, data_batch=inputs)
 
     def evaluate(self) -> dict[str, Any]:
-        results: dict[str, Any] = self.evaluator.evaluate(self.samples)
+        """The metrics over all ranks' samples, on every rank; metrics forget by evaluating."""
+        results: dict[str, Any] = self.evaluator.evaluate(self.size())
         return results
 
 

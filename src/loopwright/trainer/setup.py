@@ -1,4 +1,4 @@
-"""Starting a training script: arguments, folders, loggers, writers, processes."""
+"""What a training script begins with: arguments, folder, loggers, writers, a wrapped model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
-from torch.multiprocessing.spawn import start_processes
 
 from loopwright import dist
 from loopwright.build.environment import seed_everything
@@ -22,7 +19,6 @@ from loopwright.model import wrap_model
 from loopwright.trainer.lazy import LazyConfig
 
 logger = logging.getLogger("loopwright.trainer")
-TIMEOUT = timedelta(minutes=30)
 
 
 def default_argument_parser(epilog: str | None = None) -> argparse.ArgumentParser:
@@ -134,68 +130,3 @@ def create_ddp_model(model: nn.Module, *, fp16_compression: bool = False, **opti
     if fp16_compression:
         wrapped.register_comm_hook(state=None, hook=default_hooks.fp16_compress_hook)
     return wrapped
-
-
-def launch(
-    main_func: Callable[..., Any],
-    num_gpus_per_machine: int,
-    num_machines: int = 1,
-    machine_rank: int = 0,
-    dist_url: str | None = None,
-    args: tuple[Any, ...] = (),
-    timeout: timedelta = TIMEOUT,
-) -> Any:
-    """Call ``main_func(*args)`` in this process, or in one process for each GPU (or CPU).
-
-    Under torchrun, Slurm or MPI the process group is theirs and ``main_func`` is called here. The
-    group is left when it returns. Raises ValueError for ``dist_url='auto'`` on many machines.
-    """
-    launcher = dist.infer_launcher()
-    if launcher != "none":
-        if not dist.is_distributed():
-            dist.init_dist(launcher, timeout=timeout)
-        return main_func(*args)
-    world = num_machines * num_gpus_per_machine
-    if world <= 1:
-        return main_func(*args)
-    if dist_url in (None, "auto"):
-        if num_machines > 1:
-            raise ValueError("dist_url='auto' works on one machine: give tcp://host:port")
-        dist_url = f"tcp://127.0.0.1:{dist.find_free_port()}"
-    start_processes(
-        _process,
-        args=(main_func, world, num_gpus_per_machine, machine_rank, dist_url, args, timeout),
-        nprocs=num_gpus_per_machine,
-        start_method="spawn",
-    )
-    return None
-
-
-def _process(
-    local_rank: int,
-    main_func: Callable[..., Any],
-    world: int,
-    per_machine: int,
-    machine_rank: int,
-    url: str,
-    args: tuple[Any, ...],
-    timeout: timedelta,
-) -> None:
-    """One of the processes that `launch` starts."""
-    rank = machine_rank * per_machine + local_rank
-    address, _, port = url.removeprefix("tcp://").rpartition(":")
-    os.environ |= {
-        "RANK": str(rank),
-        "WORLD_SIZE": str(world),
-        "LOCAL_RANK": str(local_rank),
-        "LOCAL_WORLD_SIZE": str(per_machine),
-        "MASTER_ADDR": address,
-        "MASTER_PORT": port,
-    }
-    dist.init_dist("pytorch", timeout=timeout)
-    try:
-        dist.init_local_group(machine_rank, per_machine)
-        main_func(*args)
-        dist.barrier()
-    finally:
-        dist.cleanup()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from loopwright import dist
 from loopwright.data import seed_step
 from loopwright.log import EventStorage, get_event_storage, has_event_storage
 from loopwright.model import unwrap
@@ -53,6 +54,7 @@ class SimpleTrainer(TrainerBase):
         self._book = LossBook(gather_metric_period)
         self._batch_source: Iterator[Any] | None = None
         self._data_time = 0.0
+        self._rank = dist.get_rank()
         self._verbs = Verbs(self)
 
     def _wrapped(self, optimizer: Any) -> OptimWrapper:
@@ -94,9 +96,9 @@ class SimpleTrainer(TrainerBase):
 
     def ready(self, start_iter: int, max_iter: int) -> None:
         """A training begins at an iteration: fetch from there, count from there."""
-        self._training = True
+        self._training, self._rank = True, dist.get_rank()
         self._batch_source = None
-        self._book.begin()
+        self._book.begin(self._hooks)
         wrapper = self.optim_wrapper
         wrapper.initialize_count_status(unwrap(self.model), start_iter, max_iter)
         self._verbs.begins_window = True
@@ -124,7 +126,7 @@ class SimpleTrainer(TrainerBase):
         if not self.model.training:
             raise RuntimeError("the model was switched to eval mode: call model.train()")
         if self.seed is not None:
-            seed_step(self.seed, self.iter)
+            seed_step(self.seed, self.iter, self._rank)
         verbs = self._verbs
         if self.zero_grad_before_forward and verbs.begins_window:
             self.optim_wrapper.zero_grad()
@@ -152,6 +154,9 @@ class SimpleTrainer(TrainerBase):
         if self._training or not has_event_storage():
             return self.storage
         return get_event_storage()
+
+    def _in_window(self) -> bool:
+        return not self._verbs.begins_window
 
     def _settle(self) -> None:
         self._book.settle(self.storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from difflib import get_close_matches
 from typing import Any
 
@@ -59,6 +59,7 @@ class MMSource:
         self.spec = RunSpec.from_config(cfg)
         self.env: Environment = set_up(self.spec)
         self.epoch_length: int | None = None
+        self.sizes: dict[str, int] = {}
         seed_everything(self.env.seed, deterministic=self.env.deterministic)
 
     def settings(self) -> Settings:
@@ -115,10 +116,15 @@ class MMSource:
         return [name for name, loader in named if loader is not None][:1]
 
     def test_loader(self, name: str) -> Any:
-        return build_loader(_part(self.spec, f"{name}_dataloader"), self.env, training=False)
+        loader = build_loader(_part(self.spec, f"{name}_dataloader"), self.env, training=False)
+        dataset = getattr(loader, "dataset", None)
+        if isinstance(dataset, Sized):
+            self.sizes[name] = len(dataset)
+        return loader
 
     def evaluator(self, name: str) -> Any:
-        return AsDatasetEvaluator(build_evaluator(_part(self.spec, f"{name}_evaluator")))
+        built = build_evaluator(_part(self.spec, f"{name}_evaluator"))
+        return AsDatasetEvaluator(built, lambda: self.sizes.get(name))
 
     def custom_hooks(self) -> list[tuple[Any, int]]:
         """Hooks of the config's ``custom_hooks`` with their priorities."""
