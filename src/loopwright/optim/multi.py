@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -39,16 +40,18 @@ class MultiOptimWrapperConstructor:
         self.parts = parts
         self.paramwise_cfg = dict(paramwise_cfg or {})
 
-    def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        """An `OptimWrapperDict` with a wrapper for each part."""
-        model = unwrap(model)
-        wrappers = {}
+    def members(self, model: nn.Module) -> Iterator[tuple[str, nn.Module, dict[str, Any]]]:
+        """For each optimizer its name, what of the model it trains, and its wrapper's config."""
         for name, part in self.parts.items():
             cfg = {k: v for k, v in part.items() if k != "modules"}
             if name in self.paramwise_cfg:
                 cfg.setdefault("paramwise_cfg", self.paramwise_cfg[name])
-            wrappers[name] = build_optim_wrapper(_part(model, name, part.get("modules")), cfg)
-        return OptimWrapperDict(**wrappers)
+            yield name, _part(model, name, part.get("modules")), cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """An `OptimWrapperDict` with a wrapper for each part."""
+        built = {n: build_optim_wrapper(m, cfg) for n, m, cfg in self.members(unwrap(model))}
+        return OptimWrapperDict(**built)
 
 
 def _part(model: nn.Module, name: str, patterns: Any) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from loopwright.plan.facts import Facts, read_facts
 from loopwright.plan.finding import Finding
-from loopwright.plan.plan import Curve, Plan, check, make_plan
+from loopwright.plan.plan import Plan, check, make_plan
+from loopwright.plan.rates import Curve
 
 __all__ = ["Curve", "Facts", "Finding", "Plan", "check", "make_plan", "read_facts"]

@@ -15,6 +15,7 @@ def to_data(plan: Plan) -> dict[str, Any]:
         "groups": groups_of(plan),
         "parameters": parameters_of(plan),
         "memory": dict(plan.model.memory) if plan.model else None,
+        "dtypes": dict(plan.model.dtypes) if plan.model else None,
         "curves": [
             {"entry": c.entry, "group": c.label, "at": list(c.at), "values": list(c.values)}
             for c in plan.curves
@@ -36,6 +37,7 @@ def groups_of(plan: Plan) -> list[dict[str, Any]]:
         return []
     return [
         {
+            "optimizer": g.optimizer,
             "tensors": g.tensors,
             "parameters": g.parameters,
             "frozen": g.frozen,

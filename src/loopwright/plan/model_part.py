@@ -13,20 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from loopwright.optim.plan_groups import GroupPlan, param_groups
+from loopwright.optim.plan_groups import GroupPlan, make_constructor, param_groups_of_each
+from loopwright.optim.specs import kind_of
+from loopwright.plan.optimizers import optimizers_of
 from loopwright.registry import DATASETS, MODELS
 
-# Tensors of state an optimizer keeps for each parameter.
-STATES = {
-    "SGD": 1,
-    "Adam": 2,
-    "AdamW": 2,
-    "LARS": 1,
-    "LAMB": 2,
-    "Lamb": 2,
-    "RMSprop": 1,
-    "Adagrad": 1,
-}
+# Tensors of state, as large as the parameter, that an optimizer keeps for each; others keep 2.
+STATES = {"SGD": 1, "LARS": 1, "RMSprop": 1, "Adagrad": 1, "ASGD": 1, "Muon": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +32,7 @@ class PlannedGroup:
     options: dict[str, Any]
     rules: tuple[str, ...]
     names: tuple[str, ...]
+    optimizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +54,7 @@ class ModelPart:
     parameters: tuple[PlannedParameter, ...]
     memory: dict[str, int]
     findings: tuple[str, ...]
+    dtypes: dict[str, int]
 
 
 def make_model(cfg: Any) -> nn.Module:
@@ -74,21 +69,33 @@ def make_model(cfg: Any) -> nn.Module:
     return model
 
 
-def read_model(model_cfg: Any, wrapper_cfg: dict[str, Any], *, ema: bool, world: int) -> ModelPart:
-    """Groups, the rule of every parameter, and an estimate of memory in bytes."""
-    model = make_model(model_cfg)
+def read_model(
+    model: nn.Module | None, wrapper_cfg: dict[str, Any], *, averaged: bool, ranks: int
+) -> ModelPart | None:
+    """Groups, the rule of every parameter, and an estimate of memory in bytes.
+
+    Without a model only the constructor of the groups is made, which checks its rules; the
+    answer is then None. ``ranks`` processes share what is sharded. Raises ValueError or TypeError
+    for rules that do not hold.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plan = param_groups(model, wrapper_cfg)
+        if model is None:
+            make_constructor(wrapper_cfg)
+            return None
+        plans = param_groups_of_each(model, wrapper_cfg)
+    configs = optimizers_of({"optim_wrapper": wrapper_cfg})
+    optimizers = {n: cfg.get("optimizer") or {} for n, cfg in configs.items()}
     return ModelPart(
-        groups=tuple(_groups(plan, wrapper_cfg.get("optimizer") or {})),
-        parameters=tuple(_parameters(model, plan)),
-        memory=memory_of(model, wrapper_cfg, ema=ema),
-        findings=tuple(plan.findings),
+        groups=tuple(g for n, plan in plans.items() for g in _groups(n, plan, optimizers[n])),
+        parameters=tuple(_parameters(model, plans)),
+        memory=memory_of(model, plans, optimizers, averaged=averaged, ranks=ranks),
+        findings=tuple(_findings(model, plans)),
+        dtypes=_dtypes(model),
     )
 
 
-def _groups(plan: GroupPlan, optimizer: dict[str, Any]) -> Iterable[PlannedGroup]:
+def _groups(name: str, plan: GroupPlan, optimizer: dict[str, Any]) -> Iterable[PlannedGroup]:
     base = {k: optimizer[k] for k in ("lr", "weight_decay") if k in optimizer}
     rules = {d.name: d.rule for d in plan.decisions}
     for group in plan.groups:
@@ -100,12 +107,14 @@ def _groups(plan: GroupPlan, optimizer: dict[str, Any]) -> Iterable[PlannedGroup
             options=base | {k: v for k, v in group.items() if k not in ("params", "param_names")},
             rules=tuple(dict.fromkeys(rules[n] for n in names if n in rules)),
             names=names,
+            optimizer=name,
         )
 
 
-def _parameters(model: nn.Module, plan: GroupPlan) -> Iterable[PlannedParameter]:
-    rules = {d.name: d.rule for d in plan.decisions}
-    home = {id(p): i for i, group in enumerate(plan.groups) for p in group["params"]}
+def _parameters(model: nn.Module, plans: dict[str, GroupPlan]) -> Iterable[PlannedParameter]:
+    rules = {d.name: d.rule for plan in plans.values() for d in plan.decisions}
+    groups = [group for plan in plans.values() for group in plan.groups]
+    home = {id(p): i for i, group in enumerate(groups) for p in group["params"]}
     for name, parameter in model.named_parameters():
         yield PlannedParameter(
             name=name,
@@ -116,27 +125,77 @@ def _parameters(model: nn.Module, plan: GroupPlan) -> Iterable[PlannedParameter]
         )
 
 
-def memory_of(model: nn.Module, wrapper_cfg: dict[str, Any], *, ema: bool) -> dict[str, int]:
+def _findings(model: nn.Module, plans: dict[str, GroupPlan]) -> Iterable[str]:
+    """What the rules found, and of several optimizers who trains a parameter twice or not."""
+    for plan in plans.values():
+        yield from plan.findings
+    if "" in plans:
+        return
+    names = {id(p): n for n, p in model.named_parameters() if p.requires_grad}
+    owners: dict[int, list[str]] = {key: [] for key in names}
+    for optimizer, plan in plans.items():
+        for p in (p for group in plan.groups for p in group["params"] if id(p) in owners):
+            owners[id(p)].append(optimizer)
+    nobodys = [names[key] for key, held in owners.items() if not held]
+    shared = [(names[key], held) for key, held in owners.items() if len(held) > 1]
+    if nobodys:
+        yield f"no optimizer trains {len(nobodys)} parameters: {', '.join(nobodys[:3])}"
+    if shared:
+        first, held = shared[0]
+        yield f"{len(shared)} parameters are trained by {' and '.join(held)}: {first}"
+
+
+def memory_of(
+    model: nn.Module,
+    plans: dict[str, GroupPlan],
+    optimizers: dict[str, dict[str, Any]],
+    *,
+    averaged: bool,
+    ranks: int,
+) -> dict[str, int]:
     """Bytes for parameters, buffers, gradients, optimizer state and an averaged copy.
 
-    Activations depend on the data and are not in it.
+    ``ranks`` is how many processes share all but the buffers; the numbers are those of one
+    process. Activations depend on the data and are not in it.
     """
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    optimizer = wrapper_cfg.get("optimizer") or {}
-    kind = str(getattr(optimizer.get("type"), "dotted", optimizer.get("type")))
-    kind = kind.rpartition(".")[2]
-    states = STATES.get(kind, 2)
-    if kind == "SGD" and not optimizer.get("momentum"):
-        states = 0
-    found = {
-        "parameters": size,
-        "buffers": sum(b.numel() * b.element_size() for b in model.buffers()),
-        "gradients": trained,
-        "optimizer state": trained * states,
-        "averaged copy": size if ema else 0,
+    size = sum(_bytes(p) for p in model.parameters())
+    trained = {
+        n: [p for group in plan.groups for p in group["params"] if p.requires_grad]
+        for n, plan in plans.items()
     }
+    shared = {
+        "parameters": size,
+        "gradients": sum(_bytes(p) for held in trained.values() for p in held),
+        "optimizer state": sum(
+            _bytes(p) * _states(optimizers[n]) for n, held in trained.items() for p in held
+        ),
+        "averaged copy": size if averaged else 0,
+    }
+    found = {name: -(-number // ranks) for name, number in shared.items()}
+    found["buffers"] = sum(_bytes(b) for b in model.buffers())
     return {**found, "total": sum(found.values())}
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _dtypes(model: nn.Module) -> dict[str, int]:
+    """How many parameters there are of each number format."""
+    found: dict[str, int] = {}
+    for p in model.parameters():
+        name = str(p.dtype).removeprefix("torch.")
+        found[name] = found.get(name, 0) + p.numel()
+    return found
+
+
+def _states(optimizer: dict[str, Any]) -> int:
+    """Tensors of state for each parameter, where the options change the number."""
+    kind = kind_of(optimizer)
+    if kind == "SGD" and not optimizer.get("momentum"):
+        return 0
+    more = ("amsgrad", "centered") + (("momentum",) if kind == "RMSprop" else ())
+    return STATES.get(kind, 2) + sum(bool(optimizer.get(key)) for key in more)
 
 
 def count_samples(dataset_cfg: Any) -> int:

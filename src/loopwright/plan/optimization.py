@@ -8,9 +8,11 @@ from typing import Any
 
 from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
-from loopwright.optim.specs import entries, kind_of
+from loopwright.optim.specs import kind_of, torch_kind
+from loopwright.optim.torch_kinds import PER_UPDATE, PER_VALIDATION, TORCH, UNDRAWN
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.optimizers import optimizers_of, schedules_of
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
 from loopwright.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
@@ -40,10 +42,13 @@ def check_optimization(root: Node, lookup: Lookup) -> Iterator[Finding]:
         return
     node = root.child("optim_wrapper")
     yield from _check_wrapper(node, lookup)
-    if "optimizer" not in node.value:
-        for part in node.children():
-            if isinstance(part.value, dict) and "optimizer" in part.value:
-                yield from _check_wrapper(part, lookup)
+    if "optimizer" in node.value:
+        return
+    parts = [p for p in node.children() if isinstance(p.value, dict) and "optimizer" in p.value]
+    if parts and "constructor" not in node.value:
+        yield node.error("several optimizers need constructor='MultiOptimWrapperConstructor'")
+    for part in parts:
+        yield from _check_wrapper(part, lookup)
 
 
 def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
@@ -70,8 +75,7 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
         "DefaultOptimWrapperConstructor"
     ):
         yield from unknown_keys(node.child("paramwise_cfg"), PARAMWISE)
-    if isinstance(value.get("clip_grad"), dict):
-        yield from _check_clip(node.child("clip_grad"))
+    yield from _check_options(node)
     if kind_of({"type": "OptimWrapper", **value}) in ("OptimWrapper", "AmpOptimWrapper"):
         yield from unknown_keys(node, _WRAPPER, cutoff=0.75)
 
@@ -89,17 +93,6 @@ _WRAPPER = (
     "max_skipped_steps",
     "_scope_",
 )
-_CLIP = (
-    "per",
-    "type",
-    "max_norm",
-    "norm_type",
-    "error_if_nonfinite",
-    "foreach",
-    "clip_value",
-    "clip_factor",
-    "eps",
-)
 
 
 def _known(node: Node, registry: Registry, lookup: Lookup, key: str) -> Iterator[Finding]:
@@ -113,9 +106,21 @@ def _looks_single(value: dict[str, Any]) -> bool:
     return "type" in value or not all(isinstance(v, dict) for v in value.values())
 
 
-def _check_clip(node: Node) -> Iterator[Finding]:
-    yield from unknown_keys(node, _CLIP)
-    yield from _numbers(node, ("max_norm", "clip_value"))
+def _check_options(node: Node) -> Iterator[Finding]:
+    """The wrapper's own options, as building would refuse them."""
+    checks = {"clip_grad": checked_clip, "loss_scale": scaler_options, "dtype": dtype_name}
+    for key, check in checks.items():
+        if node.value.get(key) is None:
+            continue
+        try:
+            check(node.value[key])
+        except (TypeError, ValueError) as error:
+            yield node.error(_without_path(str(error), key), key)
+
+
+def _without_path(text: str, key: str) -> str:
+    """A message without the key that the finding names anyway."""
+    return text.removeprefix(f"{key} ")
 
 
 def _numbers(node: Node, keys: tuple[str, ...]) -> Iterator[Finding]:
@@ -133,6 +138,9 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
     if not isinstance(cfg, dict | list | tuple):
         return
     node = root.child("param_scheduler")
+    optimizers = optimizers_of(root.value)
+    if isinstance(cfg, dict) and "type" not in cfg:
+        yield from _check_names(node, optimizers)
     single = isinstance(cfg, dict) and "type" in cfg
     parts = [node] if single else node.children()
     nested = [e for part in parts if isinstance(part.value, list | tuple) for e in part.children()]
@@ -143,18 +151,37 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
             yield entry.error("needs a 'type': which schedule?")
     if facts is not None and not facts.nominal:
         limits = {"max_iters": facts.max_iters, "max_epochs": facts.max_epochs}
-        for text in list_findings(cfg, **limits, epoch_length=facts.epoch_length):
-            if not (facts.nominal and "iteration" in text):
-                yield root.warning(text, "param_scheduler")
+        for name in optimizers or ("",):
+            own = schedules_of(cfg, name)
+            for text in list_findings(own, **limits, epoch_length=facts.epoch_length):
+                told = f"{name}: {text}" if name and own is not cfg else text
+                yield root.warning(told, "param_scheduler")
+
+
+def _check_names(node: Node, optimizers: dict[str, Any]) -> Iterator[Finding]:
+    """A dict of schedules without a type names optimizers, all of them and no others."""
+    if not any(optimizers):
+        near = get_close_matches("type", [str(k) for k in node.value], n=1)
+        hint = f"; is {near[0]!r} meant?" if near else ""
+        yield node.error(f"needs a 'type': which schedule?{hint}")
+        return
+    for name in node.value:
+        if name not in optimizers:
+            near = get_close_matches(str(name), optimizers, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield node.error(f"there is no optimizer {name!r}{hint}", name)
+    for name in optimizers:
+        if name not in node.value:
+            yield node.error(f"has no schedules for the optimizer {name!r}")
 
 
 def _check_schedule(
     node: Node, facts: Facts | None, lookup: Lookup, root: Node
 ) -> Iterator[Finding]:
-    kind = kind_of(node.value)
-    dotted = str(getattr(node.value["type"], "dotted", node.value["type"]))
-    yield from _torch_rules(node, kind, dotted)
-    if kind not in SCHEDULES and not dotted.startswith("torch.") and kind not in _TORCH:
+    kind, theirs = kind_of(node.value), torch_kind(node.value)
+    if theirs is not None:
+        yield from _torch_rules(node, theirs)
+    elif kind not in SCHEDULES:
         yield from _own_schedule(node, kind, lookup, root)
         return
     if facts is None or (facts.nominal and _counts_iterations(node.value)):
@@ -185,19 +212,20 @@ def _told_key(entry: dict[str, Any], text: str) -> str:
     return "end" if "ends at" in text and "end" in entry else "type"
 
 
-def _torch_rules(node: Node, kind: str, dotted: str) -> Iterator[Finding]:
+def _torch_rules(node: Node, kind: str) -> Iterator[Finding]:
     """torch's schedules do not say what they count, and one of them needs a metric."""
-    if kind == "ReduceLROnPlateau" and not node.value.get("monitor"):
-        yield node.error(
-            "ReduceLROnPlateau needs monitor: the metric of validation it follows", "type"
-        )
-    ambiguous = dotted.startswith("torch.") or kind in _AMBIGUOUS
-    if ambiguous and kind not in _FIXED and "by_epoch" not in node.value:
+    if kind not in TORCH and kind not in UNDRAWN:
+        near = get_close_matches(kind, [*TORCH, *UNDRAWN], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        yield node.error(f"torch.optim.lr_scheduler has no {kind!r}{hint}", "type")
+    elif kind in PER_VALIDATION:
+        if not node.value.get("monitor"):
+            yield node.error(f"{kind} needs monitor: the metric of validation it follows", "type")
+    elif kind in PER_UPDATE:
+        if node.value.get("by_epoch"):
+            yield node.error(f"{kind} counts updates of the weights, not epochs", "by_epoch")
+    elif "by_epoch" not in node.value:
         yield node.error(f"torch's {kind} does not say what it counts: give by_epoch", "type")
-
-
-_FIXED = ("OneCycleLR", "CyclicLR", "ReduceLROnPlateau")
-_AMBIGUOUS = ("CosineAnnealingWarmRestarts", "LambdaLR", "MultiplicativeLR")
 
 
 def _own_schedule(node: Node, kind: str, lookup: Lookup, root: Node) -> Iterator[Finding]:
@@ -206,26 +234,6 @@ def _own_schedule(node: Node, kind: str, lookup: Lookup, root: Node) -> Iterator
         target = lookup(PARAM_SCHEDULERS, node.value["type"])
     except (UnknownNameError, RefusedNameError):
         target = None
-    near = get_close_matches(kind, [*SCHEDULES, *_TORCH], n=1)
+    near = get_close_matches(kind, [*SCHEDULES, *TORCH, *UNDRAWN], n=1)
     if target is None and near and not root.value.get("custom_imports"):
         yield node.error(f"{kind!r} is not a known schedule; did you mean {near[0]!r}?", "type")
-
-
-_TORCH = (
-    "CyclicLR",
-    "ReduceLROnPlateau",
-    "CosineAnnealingWarmRestarts",
-    "LambdaLR",
-    "MultiplicativeLR",
-    "SequentialLR",
-    "ChainedScheduler",
-)
-
-
-def not_drawn(cfg: Any) -> list[str]:
-    """Notes on schedules whose values only torch knows, so that no curve pretends to."""
-    kinds = [kind_of(e) for e in entries(cfg) if isinstance(e, dict) and "type" in e]
-    foreign = [
-        k for k, e in zip(kinds, entries(cfg), strict=False) if k not in SCHEDULES or "max_lr" in e
-    ]
-    return [f"{kind} is torch's own and not drawn" for kind in dict.fromkeys(foreign)]

@@ -7,7 +7,8 @@ from typing import Any
 
 from loopwright.plan.data import groups_of, in_bytes, parameters_of, sizes_of
 from loopwright.plan.hook_order import at_points
-from loopwright.plan.plan import Curve, Plan
+from loopwright.plan.plan import Plan
+from loopwright.plan.rates import Curve
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from loopwright.config import ConfigError
-from loopwright.optim.auto_scale import auto_scale
-from loopwright.optim.curves import curve
-from loopwright.optim.specs import Run, read
+from loopwright.optim.specs import kind_of
 from loopwright.plan.facts import Facts, read_facts
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.fit import check_fit
 from loopwright.plan.hook_order import PlannedHook, at_points, hook_order
-from loopwright.plan.optimization import check_optimization, check_schedules, not_drawn
+from loopwright.plan.making import Making
+from loopwright.plan.optimization import check_optimization, check_schedules
+from loopwright.plan.optimizers import optimizers_of, scaled
+from loopwright.plan.rates import Curve, draw, not_drawn
 from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
 from loopwright.plan.structure import Lookup, check_files, check_hooks, check_keys
 from loopwright.registry import HOOKS, RefusedNameError, Registry, UnknownNameError
 from loopwright.registry.build import resolve
 from loopwright.registry.scope import ROOT_ALIASES
-
-POINTS_DRAWN = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One scheduled entry of one distinct group: values during the iterations ``at``."""
-
-    entry: str
-    label: str
-    at: tuple[int, ...]
-    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +65,11 @@ def make_plan(
     """
     values = getattr(cfg, "_cfg_dict", cfg)
     root = Node(values, "")
-    planned = values
     torch_part = with_model and values.get("model") is not None
     lookup = _full_lookup(values, imported) if torch_part else _hooks_only(values, imported)
-    notes: list[str] = []
-    samples = _samples(values, lookup, notes) if torch_part and with_data else None
+    making = Making(root, foreign=foreign_scope(values) is not None)
+    notes = making.notes
+    samples = _samples(values, making) if torch_part and with_data else None
     facts = read_facts(values, samples=samples, world=world, epoch_length=epoch_length)
     if facts is not None and facts.nominal:
         notes.append(
@@ -92,32 +79,17 @@ def make_plan(
     scope = foreign_scope(values)
     if scope is not None:
         notes.append(f"{scope} registers nothing here: names that only it knows are not checked")
-    notes += not_drawn(values.get("param_scheduler"))
-    findings = list(_findings(root, facts, lookup))
+    notes += not_drawn(values.get("param_scheduler"), facts)
+    findings = making.findings
+    findings[:0] = _findings(root, facts, lookup)
+    planned = scaled(values, facts, notes)
     model = None
     if torch_part and not any(f.level == "error" and _stops_model(f) for f in findings):
-        planned = scaled(values, facts, notes)
-        model = _model(planned, world, notes, findings, root)
-    groups = _distinct(planned if torch_part else scaled(values, facts, notes), model)
-    curves = _curves(values, facts, groups, findings)
+        model = _model(planned, world, making)
+    curves = draw(planned, facts, model, findings)
     return Plan(
         facts, tuple(hook_order(root, lookup)), tuple(curves), tuple(findings), model, tuple(notes)
     )
-
-
-def scaled(values: dict[str, Any], facts: Facts | None, notes: list[str]) -> dict[str, Any]:
-    """The config with the learning rate that ``auto_scale_lr`` will make, which is noted."""
-    scale, wrapper = values.get("auto_scale_lr"), values.get("optim_wrapper")
-    batch = facts.effective_batch if facts is not None else None
-    optimizer = wrapper.get("optimizer") if isinstance(wrapper, dict) else None
-    if not isinstance(scale, dict) or not scale.get("enable") or not isinstance(optimizer, dict):
-        return values
-    before, base = optimizer.get("lr"), scale.get("base_batch_size")
-    if batch is None or not isinstance(before, int | float) or not isinstance(base, int):
-        return values
-    lr = auto_scale(before, base, batch)
-    notes.append(f"auto_scale_lr: lr {before:g} x {batch} / {base} = {lr:g}")
-    return {**values, "optim_wrapper": {**(wrapper or {}), "optimizer": {**optimizer, "lr": lr}}}
 
 
 def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
@@ -191,98 +163,45 @@ def _torch_part() -> Any:
     return importlib.import_module("loopwright.plan.model_part")
 
 
-def _samples(values: dict[str, Any], lookup: Lookup, notes: list[str]) -> int | None:
+def _samples(values: dict[str, Any], making: Making) -> int | None:
     loader = values.get("train_dataloader")
     if not isinstance(loader, dict) or not loader.get("dataset"):
         return None
-    return _try(lambda: int(_torch_part().count_samples(loader["dataset"])), "data set", notes)
-
-
-def _model(
-    values: dict[str, Any], world: int, notes: list[str], findings: list[Finding], root: Node
-) -> Any:
-    wrapper = values.get("optim_wrapper")
-    if not isinstance(wrapper, dict) or "optimizer" not in wrapper:
-        return None
-    ema = any("EMA" in str(hook) for hook in values.get("custom_hooks") or ())
-    part = _try(
-        lambda: _torch_part().read_model(values["model"], wrapper, ema=ema, world=world),
-        "model",
-        notes,
+    count = _torch_part().count_samples
+    return making.attempt(
+        lambda: int(count(loader["dataset"])), "data set", "train_dataloader.dataset"
     )
-    if part is not None:
-        node = root.child("optim_wrapper")
-        findings += [node.warning(message) for message in part.findings]
-    return part
 
 
-def _try(act: Callable[[], Any], what: str, notes: list[str]) -> Any:
-    """What cannot be made here (a name of the user's own, a missing file) is noted, not fatal."""
-    try:
-        return act()
-    except Exception as error:
-        notes.append(f"the {what} was not made: {error}")
+def _model(values: dict[str, Any], world: int, making: Making) -> Any:
+    """The model's groups and memory; rules that do not hold are errors with or without a model."""
+    if not optimizers_of(values):
         return None
+    part, wrapper = _torch_part(), values["optim_wrapper"]
+    model = making.attempt(lambda: part.make_model(values["model"]), "model", "model")
+    ranks = world if _sharded(values) else 1
+    read = making.attempt(
+        lambda: part.read_model(model, wrapper, averaged=_averaged(values), ranks=ranks),
+        "table of parameter groups",
+        "optim_wrapper",
+    )
+    if read is not None:
+        node = making.root.child("optim_wrapper")
+        making.findings += [node.warning(message) for message in read.findings]
+    return read
 
 
-# -- curves ----------------------------------------------------------------------------------
+def _averaged(values: dict[str, Any]) -> bool:
+    """Whether a hook keeps an averaged copy of the model."""
+    default = values.get("default_hooks")
+    hooks = [*(values.get("custom_hooks") or ())]
+    hooks += default.values() if isinstance(default, dict) else ()
+    return any("EMA" in kind_of(hook) for hook in hooks if isinstance(hook, dict))
 
 
-def _distinct(values: dict[str, Any], model: Any) -> list[tuple[str, dict[str, Any]]]:
-    """A label and the scheduled entries of each group that starts from other values."""
-    wrapper = values.get("optim_wrapper")
-    optimizer = wrapper.get("optimizer") if isinstance(wrapper, dict) else None
-    if not isinstance(optimizer, dict):
-        return []
-    base = {k: v for k, v in optimizer.items() if k in _ENTRIES}
-    if model is None:
-        return [("all", base)]
-    found: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
-    for group in model.groups:
-        entries = {**base, **{k: v for k, v in group.options.items() if k in _ENTRIES}}
-        key = tuple(str(entries.get(k)) for k in _ENTRIES if k != "weight_decay")
-        label = group.names[0] if group.names else "group"
-        found.setdefault(key, (label, entries))
-    return list(found.values())
+def _sharded(values: dict[str, Any]) -> bool:
+    wrapper = values.get("model_wrapper_cfg")
+    return isinstance(wrapper, dict) and "FullySharded" in kind_of(wrapper)
 
-
-_ENTRIES = ("lr", "momentum", "betas", "weight_decay")
-
-
-def _curves(
-    values: dict[str, Any],
-    facts: Facts | None,
-    groups: list[tuple[str, dict[str, Any]]],
-    findings: list[Finding],
-) -> list[Curve]:
-    cfg = values.get("param_scheduler")
-    wrong = any(f.level == "error" and f.path.startswith(_NUMERIC) for f in findings)
-    if facts is None or not groups or wrong or not all("lr" in g for _, g in groups):
-        return []
-    if isinstance(cfg, dict) and "type" not in cfg:
-        return []
-    step = max(1, facts.max_iters // POINTS_DRAWN)
-    at = sorted({*range(0, facts.max_iters, step), facts.max_iters - 1})
-    try:
-        read(cfg, Run(facts.max_iters, facts.max_epochs, facts.epoch_length))
-        series = curve(
-            cfg,
-            [entries for _, entries in groups],
-            max_iters=facts.max_iters,
-            max_epochs=facts.max_epochs,
-            epoch_length=facts.epoch_length,
-            at=at,
-        )
-    except (ValueError, TypeError, KeyError, ConfigError) as error:
-        findings.append(Finding("error", "param_scheduler", "", str(error)))
-        return []
-    return [
-        Curve(entry, label, tuple(at), tuple(values))
-        for entry, rows in series.items()
-        for (label, _), values in zip(groups, rows, strict=True)
-    ]
-
-
-_NUMERIC = ("param_scheduler", "optim_wrapper.optimizer.lr", "train_cfg.max")
 
 __all__ = ["Curve", "Plan", "at_points", "check", "make_plan"]

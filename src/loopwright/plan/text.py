@@ -11,7 +11,8 @@ from rich.text import Text
 
 from loopwright.plan.data import groups_of, in_bytes, parameters_of, sizes_of
 from loopwright.plan.hook_order import at_points
-from loopwright.plan.plan import Curve, Plan
+from loopwright.plan.plan import Plan
+from loopwright.plan.rates import Curve
 
 LEVELS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GROUPS_SHOWN = 30

@@ -1,0 +1,125 @@
+"""The curves of a plan: what the schedules make of each distinct parameter group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright.config import ConfigError
+from loopwright.optim.curves import curve
+from loopwright.optim.specs import Run, kind_of, read
+from loopwright.optim.specs import entries as entries_in
+from loopwright.plan.facts import Facts
+from loopwright.plan.finding import Finding
+from loopwright.plan.optimizers import SCHEDULED, entries_of, optimizers_of, schedules_of
+
+POINTS_DRAWN = 400
+_PLATEAUS = ("ReduceLROnPlateau", "ReduceOnPlateau")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One scheduled entry of one distinct group: values during the iterations ``at``."""
+
+    entry: str
+    label: str
+    at: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A distinct group: a label, and the entries that it starts with."""
+
+    label: str
+    entries: dict[str, Any]
+
+
+def draw(
+    values: dict[str, Any], facts: Facts | None, model: Any, findings: list[Finding]
+) -> list[Curve]:
+    """The curves of all optimizers; what a schedule refuses becomes a finding."""
+    wrong = any(f.level == "error" and f.path.startswith(_NUMERIC) for f in findings)
+    if facts is None or wrong:
+        return []
+    drawn: list[Curve] = []
+    for name, wrapper in optimizers_of(values).items():
+        cfg = schedules_of(values.get("param_scheduler"), name)
+        starts = distinct(name, wrapper, model)
+        if not starts or not all("lr" in s.entries for s in starts):
+            continue
+        if isinstance(cfg, dict) and "type" not in cfg:
+            continue
+        try:
+            drawn += _curves(cfg, facts, starts, accumulation=_accumulation(wrapper))
+        except (ValueError, TypeError, KeyError, ConfigError) as error:
+            where = f"param_scheduler.{name}" if cfg is not values["param_scheduler"] else ""
+            told = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+            findings.append(Finding("error", where or "param_scheduler", "", told))
+    return drawn
+
+
+_NUMERIC = ("param_scheduler", "optim_wrapper.optimizer.lr", "train_cfg.max")
+
+
+def _accumulation(wrapper: dict[str, Any]) -> int:
+    counts = wrapper.get("accumulative_counts", 1)
+    return counts if isinstance(counts, int) and counts >= 1 else 1
+
+
+def distinct(optimizer: str, wrapper: dict[str, Any], model: Any) -> list[Start]:
+    """The groups of one optimizer that start from other values, each once."""
+    base = entries_of(wrapper)
+    where = f"{optimizer}: " if optimizer else ""
+    if model is None:
+        return [Start(optimizer or "all", base)]
+    found: dict[tuple[str, ...], Start] = {}
+    for group in model.groups:
+        if group.optimizer != optimizer:
+            continue
+        entries = {**base, **{k: v for k, v in group.options.items() if k in SCHEDULED}}
+        key = tuple(str(entries.get(k)) for k in SCHEDULED if k != "weight_decay")
+        label = group.names[0] if group.names else "group"
+        found.setdefault(key, Start(f"{where}{label}", entries))
+    return list(found.values())
+
+
+def _curves(cfg: Any, facts: Facts, starts: list[Start], *, accumulation: int) -> Iterator[Curve]:
+    step = max(1, facts.max_iters // POINTS_DRAWN)
+    at = sorted({*range(0, facts.max_iters, step), facts.max_iters - 1})
+    read(cfg, Run(facts.max_iters, facts.max_epochs, facts.epoch_length))
+    series = curve(
+        cfg,
+        [start.entries for start in starts],
+        max_iters=facts.max_iters,
+        max_epochs=facts.max_epochs,
+        epoch_length=facts.epoch_length,
+        accumulation=accumulation,
+        at=at,
+    )
+    for entry, rows in series.items():
+        for start, row in zip(starts, rows, strict=True):
+            yield Curve(entry, start.label, tuple(at), tuple(row))
+
+
+def not_drawn(cfg: Any, facts: Facts | None) -> list[str]:
+    """Notes on schedules whose values nobody knows yet, so that no curve pretends to."""
+    kinds: dict[str, None] = {}
+    run = Run(1, 1, 1) if facts is None else Run(facts.max_iters, facts.max_epochs, 1)
+    for entry in entries_in(cfg):
+        if not isinstance(entry, dict) or "type" not in entry:
+            continue
+        try:
+            unknown = any(spec.schedule is None for spec in read(entry, run))
+        except (ValueError, TypeError):
+            continue  # a finding says what is wrong with it
+        if unknown:
+            kinds[kind_of(entry)] = None
+    return [f"{kind} {_why(kind)}: the curves leave it out" for kind in kinds]
+
+
+def _why(kind: str) -> str:
+    if kind.startswith(_PLATEAUS):
+        return "follows what validation will give"
+    return "cannot be known before it is built"
