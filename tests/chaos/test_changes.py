@@ -4,9 +4,10 @@ import pytest
 from lives import make
 from toy import Samples, loader, spec
 
+from loopwright.build.policies import on_resume
 from loopwright.config import ConfigError
 from loopwright.data import DatasetChangedError
-from loopwright.runner.changes import differences, policies
+from loopwright.runner.changes import differences
 
 
 def run_of(folder, epochs=2, **changes):
@@ -117,9 +118,9 @@ def test_another_number_of_workers_is_nothing(before):
 
 def test_an_unknown_policy_is_an_error_with_the_nearest_name():
     with pytest.raises(ConfigError, match="did you mean 'schedule'"):
-        policies({"schedules": "keep"})
+        on_resume({"schedules": "keep"})
     with pytest.raises(ConfigError, match="must be one of"):
-        policies({"dataset": "alow"})
+        on_resume({"dataset": "alow"})
 
 
 def test_added_and_removed_entries_are_differences():

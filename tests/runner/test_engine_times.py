@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from loopwright.build.spec import RunSpec
 from loopwright.core import HookTable, Progress, Requests
 from loopwright.hooks import CheckpointHook, LoggerHook
 from loopwright.hooks.bind import binder
@@ -52,6 +53,7 @@ class Counting:
         self.val_loop = self.writers = self.model = self.logger = self
         self.experiment_name, self.rank, self.distributed = "counting", 0, False
         self.left_out, self.data_start = set(), None
+        self.spec = RunSpec()
 
     iter = property(lambda self: self.progress.iter)
     epoch = property(lambda self: self.progress.epoch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.build.policies import faults, on_resume
 from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import origin_of
 
@@ -99,6 +100,8 @@ class RunSpec:
             _check_group(self, what, keys[:2] if self.losses_alone(mode) else keys)
         if self.param_scheduler is not None and self.optim_wrapper is None:
             raise ConfigError("param_scheduler is set but optim_wrapper is not: nothing to move")
+        faults(self.faults)
+        on_resume(self.on_resume)
         if self.model is None:
             raise ConfigError("model is missing: say what to train, e.g. model=dict(type='...')")
         return self

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from loopwright.checkpoint.loading import find_state_dict, load_any
     from loopwright.checkpoint.retention import better, infer_rule, retain
-    from loopwright.checkpoint.state import nonfinite, pack, unpack
+    from loopwright.checkpoint.state import digest, nonfinite, pack, unpack
     from loopwright.checkpoint.store import Entry, Loaded, Store
     from loopwright.checkpoint.weights import Report, load_weights
 
@@ -36,6 +36,7 @@ _WHERE = {
     "Store": "store",
     "WeightsError": "errors",
     "better": "retention",
+    "digest": "state",
     "fetch": "download",
     "find_state_dict": "loading",
     "infer_rule": "retention",
@@ -59,6 +60,7 @@ __all__ = [
     "Store",
     "WeightsError",
     "better",
+    "digest",
     "fetch",
     "find_state_dict",
     "infer_rule",

@@ -186,7 +186,7 @@ class Store:
     def newest(self) -> Entry | None:
         """The newest checkpoint that is whole, every byte read; damaged ones are set aside."""
         self._work.wait()
-        for entry in self._candidates():
+        for entry in self.candidates():
             if self._whole(entry):
                 return entry
         return None
@@ -200,19 +200,22 @@ class Store:
         self._work.wait()
         if name is not None:
             return self._load(self._named(name), map_location)
-        for entry in self._candidates():
+        for entry in self.candidates():
             try:
                 return self._load(entry, map_location)
             except Broken as error:
-                self._set_aside(entry.path, error)
+                self.set_aside(entry.path, error)
         raise CheckpointError(f"no whole checkpoint in {self.place.path('')}")
 
-    def _candidates(self) -> list[Entry]:
-        """Newest first; those whose manifest is damaged are set aside on the way."""
+    def candidates(self) -> list[Entry]:
+        """What `load` tries, in order: good ones, newest first, then those that are not good.
+
+        Those whose manifest is damaged are set aside on the way.
+        """
         for _, path, manifest in list(self.place.scan()):
             if isinstance(manifest, Broken):
-                self._set_aside(path, manifest)
-        return self.entries()[::-1]
+                self.set_aside(path, manifest)
+        return sorted(self.entries(), key=lambda entry: (entry.good, *_order(entry)), reverse=True)
 
     def _named(self, name: str) -> Entry:
         for found, path, manifest in self.place.scan():
@@ -236,12 +239,13 @@ class Store:
         try:
             verify(self.place, entry.path, entry.manifest)
         except Broken as error:
-            self._set_aside(entry.path, error)
+            self.set_aside(entry.path, error)
             return False
         self._verified.add(entry.manifest.save_id)
         return True
 
-    def _set_aside(self, path: Where, error: Broken) -> None:
+    def set_aside(self, path: Where, error: Broken) -> None:
+        """Rename a damaged checkpoint to ``bad_…``, so that nobody takes it again, and say so."""
         logger.error("a damaged checkpoint is set aside: %s", error)
         try:
             target = self.place.set_aside(path)

@@ -142,6 +142,17 @@ class Loader(Positioned):
             self.bad_samples.load_state_dict(state["bad_samples"])
         self.set_position(state["epoch"], batch)
 
+    def samples_now(self) -> list[int] | None:
+        """Indices of the samples in the batch handed out last, to name them in an error.
+
+        None where only another walk through somebody else's sampler would tell.
+        """
+        known = self.batch_sampler is None and hasattr(self.sampler, "pieces")
+        if not known or self._handed < 1:
+            return None
+        task = next(self._tasks_of_pieces(self.epoch, self._handed - 1), None)
+        return None if task is None else task.indices
+
     # -- giving batches --------------------------------------------------------------------
 
     def _batches_from(self, start: int) -> Iterator[Any]:

@@ -24,7 +24,9 @@ class CheckpointHook(Hook):
     ``save_best`` is a metric's name, several names, or ``'auto'`` for the first one evaluated.
     Only ``max_keep_ckpts`` regular checkpoints are kept (-1: all), and none is removed before its
     successor is whole on the disk. Names follow ``filename_tmpl``; one that ends in ``.pth``
-    writes single torch files.
+    writes single torch files. ``out_dir`` (also an fsspec address) puts them into
+    ``out_dir/<name of the run folder>``. At the end of training ``published_keys`` writes the last
+    and the best ones again with those keys alone, into a folder ``published`` beside them.
     """
 
     priority = "VERY_LOW"
@@ -118,10 +120,8 @@ class CheckpointHook(Hook):
         if self.save_last and stopped_early and runner.requests.halting is None and done:
             self._save(runner, done)
         if self.published_keys and runner.rank == 0:
-            runner.publish(self._last_name(runner), self.published_keys)
-
-    def _last_name(self, runner: Any) -> str | None:
-        return self.keep_ckpt_ids[-1] if self.keep_ckpt_ids else None
+            names = [*self.keep_ckpt_ids[-1:], *self.best_ckpts.values()]
+            runner.publish(names, self.published_keys, out_dir=self.out_dir)
 
     def _save(self, runner: Any, done: int) -> None:
         name = self.filename_tmpl.format(done)

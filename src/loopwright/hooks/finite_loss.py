@@ -22,7 +22,7 @@ class NonFiniteLossError(FloatingPointError):
 class RollBack(Exception):
     """A wish to go back to the last good checkpoint and leave ``iteration`` out."""
 
-    def __init__(self, iteration: int, error: NonFiniteLossError) -> None:
+    def __init__(self, iteration: int, error: Exception) -> None:
         super().__init__(f"go back to before iteration {iteration}")
         self.iteration = iteration
         self.error = error
@@ -95,7 +95,8 @@ class FiniteLossHook(Hook):
         where = f"iteration {self._runner.iter} (0-based), epoch {self._runner.epoch}"
         self._in_a_row += 1
         error = NonFiniteLossError(
-            f"the loss is {number} at {where}; first bad tensor: {self._first_bad()}. "
+            f"the loss is {number} at {where}; first bad tensor: {self._first_bad()}"
+            f"{samples_of(getattr(self._runner, 'train_dataloader', None))}. "
             "To go on, set default_hooks.finite_loss.policy to 'skip', 'rollback' or 'ignore'"
         )
         if self.policy == "rollback" and len(self._runner.left_out) < self.max_rollbacks:
@@ -130,6 +131,15 @@ class FiniteLossHook(Hook):
 
 def _finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
+def samples_of(loader: Any) -> str:
+    """``"; samples 3, 7"`` of the batch in hand; nothing where the loader cannot tell."""
+    known = getattr(loader, "samples_now", lambda: None)()
+    if not known:
+        return ""
+    more = f" and {len(known) - 16} more" if len(known) > 16 else ""
+    return f"; samples {', '.join(map(str, known[:16]))}{more}"
 
 
 def tensors_of(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:

@@ -112,6 +112,13 @@ class OptimWrapper(BaseOptimWrapper):
         if self.after_backward is not None:
             self.after_backward()
 
+    def add_part(self, loss: Tensor) -> None:
+        """Backward of a part of a batch, uncounted; `update_params` of its last part counts all."""
+        before = self._inner_count
+        if self.check_loss is None or self.check_loss(loss):
+            self.backward(self.scale_loss(loss))
+            self._inner_count = before
+
     def step(self, **kwargs: Any) -> None:
         """Clip, then step the optimizer."""
         if self._clip is not None:

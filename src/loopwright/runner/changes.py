@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 
+from loopwright.build.policies import on_resume
 from loopwright.config import Config, ConfigError
 
-POLICIES = ("keep", "rescale", "refuse")
-DEFAULTS = {"schedule": "rescale", "batch_size": "rescale", "dataset": "refuse"}
 _SILENT = ("resume", "load_from", "work_dir", "launcher", "log_level", "on_resume", "faults")
 _SCHEDULE = ("param_scheduler", "train_cfg.max_", "optim_wrapper.optimizer.lr", "auto_scale_lr")
-
-
-def policies(given: dict[str, Any]) -> dict[str, str]:
-    """``on_resume`` with its defaults; ConfigError for a key or a policy that there is not.
-
-    >>> policies({"schedule": "keep"})
-    {'schedule': 'keep', 'batch_size': 'rescale', 'dataset': 'refuse'}
-    """
-    for key, value in given.items():
-        if key not in DEFAULTS:
-            near = get_close_matches(key, DEFAULTS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"on_resume has no key {key!r}, known are {', '.join(DEFAULTS)}{hint}"
-            )
-        if value not in POLICIES:
-            raise ConfigError(
-                f"on_resume.{key} must be one of {', '.join(POLICIES)}, got {value!r}"
-            )
-    return {**DEFAULTS, **given}
 
 
 def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -68,7 +46,7 @@ def _list(value: Any) -> bool:
 
 def look_at(runner: Any, meta: dict[str, Any] | None) -> None:
     """Say what changed since the checkpoint; ConfigError where the policy is to refuse it."""
-    policy = policies(runner.spec.on_resume)
+    policy = on_resume(runner.spec.on_resume)
     if not meta:
         return
     _machine(runner, meta)
@@ -122,7 +100,7 @@ def machine() -> dict[str, Any]:
 
 def load_position(runner: Any, state: dict[str, Any]) -> None:
     """Put the loader where the checkpoint was, by policy where data or batches are others now."""
-    policy, loader = policies(runner.spec.on_resume), runner.train_dataloader
+    policy, loader = on_resume(runner.spec.on_resume), runner.train_dataloader
     now = loader.state_dict()
     before, size = _global_batch(state, now), _global_batch(now, now)
     resized = before != size

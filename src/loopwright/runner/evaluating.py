@@ -17,6 +17,7 @@ from loopwright.core import EvalLoop, Requests, every
 from loopwright.evaluation import merge_metrics, prefix_metrics
 from loopwright.registry import LOOPS
 from loopwright.runner.loops import BaseLoop
+from loopwright.runner.parts import samples_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +188,6 @@ class MeanLosses:
         dist.all_reduce(both)
         *totals, count = both.tolist()
         return {name: total / count for name, total in zip(self.sums, totals, strict=True)}
-
-
-def samples_in(data_batch: Any) -> int:
-    """How many samples a batch has: of a dict its first field's length, of a pair its inputs'.
-
-    >>> samples_in({"inputs": [1, 2, 3]}), samples_in([torch.zeros(5, 2), torch.zeros(5)])
-    (3, 5)
-    """
-    if isinstance(data_batch, dict):
-        return len(next(iter(data_batch.values())))
-    if isinstance(data_batch, list | tuple) and hasattr(data_batch[0], "shape"):
-        return len(data_batch[0])
-    return len(data_batch)
 
 
 def _several(

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import torch
-
 from loopwright.checkpoint import SaveError
 from loopwright.dist.signals import leave, listening
 from loopwright.files import RunLock, probe
-from loopwright.hooks.finite_loss import tensors_of
 from loopwright.runner import saving
 from loopwright.runner.recording import current
 
@@ -57,28 +54,6 @@ def _check_folder(runner: Any) -> None:
     except OSError as error:
         text = f"work_dir {runner.work_dir} takes no files: {error}"
         raise SaveError(error.errno, text) from error
-
-
-def explain(error: BaseException, data_batch: Any) -> None:
-    """Tell an out-of-memory error which batch it was."""
-    full = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
-    if not full:
-        return
-    found = [f"{name} {_shape(t)}" for name, t in tensors_of(data_batch, "batch")]
-    more = f" and {len(found) - 8} more tensors" if len(found) > 8 else ""
-    peak = ""
-    if torch.cuda.is_available():
-        peak = f"; peak memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB"
-    error.add_note(
-        f"out of memory with {', '.join(found[:8]) or 'a batch without tensors'}{more}{peak}; "
-        "smaller: train_dataloader.batch_size (with optim_wrapper.accumulative_counts), "
-        "activation_checkpointing"
-    )
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    size = "x".join(map(str, tensor.shape)) or "scalar"
-    return f"{size} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _end_badly(runner: Any, error: BaseException) -> None:

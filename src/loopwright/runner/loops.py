@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from loopwright.config import ConfigError
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.data import seed_step
 from loopwright.dist.signals import agree
 from loopwright.registry import LOOPS
-from loopwright.runner.lifecycle import explain
+from loopwright.runner.memory import Memory, explain
 from loopwright.runner.rollback import leave_out
 
 
@@ -80,6 +81,7 @@ class _TrainLoop(BaseLoop):
         self.dynamic_intervals = [(int(m), int(i)) for m, i in dynamic_intervals or ()]
         self.core = TrainLoop(self.step, runner.hook_table, runner.progress, runner.requests)
         self.core.iterate = self._iterate  # type: ignore[method-assign]
+        self.memory = Memory(runner)
         if runner.distributed:
             self.core.agree = partial(agree, runner.requests)
 
@@ -95,8 +97,13 @@ class _TrainLoop(BaseLoop):
             return runner.model.train_step(data_batch, optim_wrapper=wrapper)
         except Exception as error:
             self.core.whole = wrapper.inner_count == before
-            explain(error, data_batch)
-            raise
+            explain(error, data_batch, runner.train_dataloader)
+            if not self.memory.gives_way(error):
+                raise
+            if not self.core.whole:
+                raise self.memory.go_back(error) from error
+            said = "\n".join((str(error), *getattr(error, "__notes__", ())))
+        return self.memory.again(data_batch, said)
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
         raise NotImplementedError
@@ -171,8 +178,15 @@ class EpochBasedTrainLoop(_TrainLoop):
         dynamic_intervals: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals)
+        length = length_of(self.dataloader)
+        if length is None:
+            raise ConfigError(
+                f"{type(self.dataloader.dataset).__name__} has no length, so nobody knows where an "
+                "epoch ends: use train_cfg.type='IterBasedTrainLoop' with max_iters, or say "
+                "train_dataloader.num_batch_per_epoch"
+            )
         runner.progress.max_epochs = max_epochs
-        runner.progress.max_iters = max_epochs * len(self.dataloader)
+        runner.progress.max_iters = max_epochs * length
 
     def run(self) -> Any:
         runner, progress = self._runner, self._runner.progress
@@ -258,7 +272,7 @@ class IterBasedTrainLoop(_TrainLoop):
 
     def _endless(self) -> Iterator[Any]:
         """Batches for ever, from the position that the finished iterations imply."""
-        loader, length = self.dataloader, _length(self.dataloader)
+        loader, length = self.dataloader, length_of(self.dataloader)
         epoch, batch = divmod(self.iter, length) if length else (0, self.iter)
         start = self._runner.data_start
         if start is not None and start[0] == self.iter:
@@ -286,7 +300,8 @@ def _check_limit(name: str, value: Any) -> None:
         raise ValueError(f"train_cfg.{name} must be an integer of at least 1, got {value!r}")
 
 
-def _length(loader: Any) -> int | None:
+def length_of(loader: Any) -> int | None:
+    """Batches an epoch; None where the loader cannot tell."""
     try:
         return len(loader)
     except TypeError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from loopwright.checkpoint import Broken
 from loopwright.hooks.finite_loss import RollBack
-from loopwright.runner import saving
+from loopwright.runner import resuming, saving
 
 
 def run_training(runner: Any) -> None:
@@ -33,7 +33,7 @@ def go_back(runner: Any, wish: RollBack) -> None:
     runner.left_out.add(wish.iteration)
     runner.optim_wrapper.zero_grad()
     runner.train_loop.core.whole = True
-    saving.restore(runner, found.state)
+    resuming.restore(runner, found.state)
     wrapper, loop = runner.optim_wrapper, runner.train_loop
     wrapper.initialize_count_status(runner.model, runner.progress.iter, loop.max_iters)
     runner.logger.warning(

@@ -29,8 +29,9 @@ from loopwright.hooks.bind import binder, own_bind
 from loopwright.optim import build_param_scheduler
 from loopwright.registry import RUNNERS, init_default_scope
 from loopwright.registry.whereabouts import building
-from loopwright.runner import recording, saving
+from loopwright.runner import recording, resuming, saving
 from loopwright.runner.lifecycle import alive
+from loopwright.runner.loops import length_of
 from loopwright.runner.names import MMEngineNames
 from loopwright.runner.rollback import run_training
 
@@ -218,7 +219,7 @@ class Runner(MMEngineNames):
             return build_param_scheduler(
                 self.spec.param_scheduler,
                 self.optim_wrapper,
-                epoch_length=len(self.train_dataloader),
+                epoch_length=length_of(self.train_dataloader),
                 max_epochs=loop.max_epochs,
                 max_iters=loop.max_iters,
             )
@@ -310,19 +311,19 @@ class Runner(MMEngineNames):
 
     def load_or_resume(self) -> None:
         """Resume or load weights, as ``resume`` and ``load_from`` say; once."""
-        saving.load_or_resume(self)
+        resuming.load_or_resume(self)
 
     def resume(self, filename: str | None = None, resume_optimizer: bool = True) -> None:
         """Continue from a checkpoint: weights, optimizer, schedules, counters, hooks, logs."""
-        saving.resume(self, filename, optimizer=resume_optimizer)
+        resuming.resume(self, filename, optimizer=resume_optimizer)
 
     def load_checkpoint(self, filename: str, strict: bool = False, **how: Any) -> dict[str, Any]:
         """Load weights alone from our own or a foreign checkpoint."""
-        return saving.load_checkpoint(self, filename, strict=strict, **how)
+        return resuming.load_checkpoint(self, filename, strict=strict, **how)
 
     def load_model_state(self, weights: dict[str, Any]) -> None:
         """Put weights of a checkpoint of this run back; every one must fit."""
-        saving.load_exactly(self, weights)
+        resuming.load_exactly(self, weights)
 
     def save_checkpoint(self, *where: str, **how: Any) -> bool:
         """Write the run's state; False when it failed and the run may go on.
@@ -347,9 +348,9 @@ class Runner(MMEngineNames):
         """Hear of saves that failed in the background."""
         saving.poll_saves(self)
 
-    def publish(self, name: str | None, keys: list[str]) -> None:
-        """Write a copy of a checkpoint that holds only some keys, named by its hash."""
-        saving.publish(self, name, keys)
+    def publish(self, names: list[str], keys: list[str], out_dir: str | None = None) -> list[str]:
+        """Write copies of checkpoints with only some keys, named by their hashes; the paths."""
+        return saving.publish(self, names, keys, out_dir=out_dir)
 
     def copy_logs(self, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:
         """Copy the logs of this run to another folder."""

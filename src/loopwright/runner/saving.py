@@ -1,4 +1,4 @@
-"""Writing and reading a run's checkpoints: names, counters, failures and what to resume."""
+"""Writing a run's checkpoints: names, counters, what goes for them, and saves that fail."""
 
 from __future__ import annotations
 
@@ -6,33 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loopwright.checkpoint import (
-    Broken,
-    CheckpointError,
-    SaveError,
-    Store,
-    load_any,
-    load_weights,
-    nonfinite,
-)
-from loopwright.dist import any_rank, broadcast_object
-from loopwright.model import unwrap
-from loopwright.runner.changes import look_at, machine
-from loopwright.runner.state import in_window, pack, unpack
+from loopwright.build.policies import faults
+from loopwright.checkpoint import CheckpointError, SaveError, Store, digest, nonfinite
+from loopwright.dist import any_rank
+from loopwright.runner.changes import machine
+from loopwright.runner.state import in_window, pack
 
 PASSING = ("preempt_", "crash_")
-_OF_A_RUN = (
-    "last_checkpoint",
-    "metrics.jsonl",
-    "metrics.csv",
-    "timing.jsonl",
-    "curves.png",
-    "vis_image",
-    "fingerprint.json",
-    "sessions.jsonl",
-    "tensorboard",
-    "report.html",
-)
 
 
 def open_store(folder: str) -> Store:
@@ -144,15 +124,19 @@ def save_after_error(runner: Any, error: BaseException) -> None:
     if not loop.core.whole or in_window(runner.optim_wrapper):
         runner.logger.warning("the state is not whole after this error: no checkpoint written")
         return
-    _save_now(runner, f"crash_iter_{runner.iter}")
+    why: dict[str, Any] = {"error": f"{type(error).__name__}: {error}"[:500]}
+    if isinstance(error, FloatingPointError):
+        why["good"] = False  # the same numbers would come again: better from an earlier one
+    _save_now(runner, f"crash_iter_{runner.iter}", why)
 
 
-def _save_now(runner: Any, name: str) -> bool:
+def _save_now(runner: Any, name: str, why: dict[str, Any] | None = None) -> bool:
     poll_saves(runner, wait=True)
     counters = runner.progress.state_dict()
     state = pack(runner, finished=counters, optimizer=True, schedulers=True)
     store = _store_for(runner, None, False)
-    return _write(runner, store, name, state, counters, then=_cleaning(runner, store, name, ()))
+    then = _cleaning(runner, store, name, ())
+    return _write(runner, store, name, state, counters, then=then, extra_meta=why)
 
 
 def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:
@@ -178,22 +162,43 @@ def _store_for(runner: Any, out_dir: str | None, async_save: bool) -> Store:
     One a folder: two would number their saves apart, and one would sweep away what the other is
     writing.
     """
-    if out_dir is None:
-        store: Store = runner.store
-    elif out_dir in runner.stores:
-        store = runner.stores[out_dir]
-    else:
-        folder = f"{out_dir.rstrip('/')}/{os.path.basename(runner.work_dir)}"
-        store = runner.stores[out_dir] = open_store(folder)
+    store = store_in(runner, out_dir)
     if store.async_save != async_save:
         store.wait()
         store.async_save = async_save
     return store
 
 
+def store_in(runner: Any, out_dir: str | None) -> Store:
+    """The store of the run folder, or of the run's folder in ``out_dir``."""
+    if out_dir is None:
+        store: Store = runner.store
+        return store
+    if out_dir not in runner.stores:
+        folder = f"{out_dir.rstrip('/')}/{os.path.basename(runner.work_dir)}"
+        runner.stores[out_dir] = open_store(folder)
+    found: Store = runner.stores[out_dir]
+    return found
+
+
+def stores_of(runner: Any) -> list[Store]:
+    """Everywhere that this run saves: its folder, and the ``out_dir`` of its hooks."""
+    saving = [hook for hook in runner.hooks if hasattr(hook, "best_ckpts")]
+    places = {hook.out_dir for hook in saving if hook.out_dir is not None}
+    return [runner.store, *(store_in(runner, place) for place in sorted(places))]
+
+
 def _superseded(store: Store, name: str) -> list[str]:
     """Checkpoints written because of a signal or an error are of no use after a later one."""
     return [old for old in store.names() if old.startswith(PASSING) and old != name]
+
+
+def _without_passing(runner: Any, store: Store, name: str) -> None:
+    """Passing checkpoints lie in the run folder, also where the regular ones go elsewhere."""
+    if store is runner.store or not any(e.good for e in store.entries() if e.name == name):
+        return
+    for old in _superseded(runner.store, name):
+        runner.store.place.remove(runner.store.place.path(old))
 
 
 def _cleaning(runner: Any, store: Store, name: str, replaces: Sequence[str]) -> Callable[[], None]:
@@ -209,13 +214,14 @@ def _cleaning(runner: Any, store: Store, name: str, replaces: Sequence[str]) -> 
                 store.delete(old)
             except CheckpointError as error:
                 runner.logger.warning(f"kept: {error}")
+        _without_passing(runner, store, name)
 
     return clean
 
 
 def _count_failure(runner: Any, name: str, error: SaveError) -> None:
     runner.failed_saves += 1
-    limit = int(runner.spec.faults.get("max_failed_saves", 3))
+    limit = faults(runner.spec.faults)["max_failed_saves"]
     runner.logger.error(f"checkpoint {name} could not be written: {error}; earlier ones are whole")
     if runner.failed_saves >= limit:
         error.add_note(
@@ -224,140 +230,26 @@ def _count_failure(runner: Any, name: str, error: SaveError) -> None:
         raise error
 
 
-# -- reading -------------------------------------------------------------------------------
+def publish(
+    runner: Any, names: Sequence[str], keys: Sequence[str], *, out_dir: str | None = None
+) -> list[str]:
+    """Copies of checkpoints with only some keys, as plain torch files in a folder ``published``.
 
-
-def load_or_resume(runner: Any) -> None:
-    """What ``resume`` and ``load_from`` ask for; done once a runner."""
-    if runner.loaded:
-        return
-    runner.loaded = True
-    spec = runner.spec
-    if spec.resume:
-        given = spec.resume if isinstance(spec.resume, str) else spec.load_from
-        resume(runner, given)
-        return
-    set_aside(runner)
-    if spec.load_from is not None:
-        load_checkpoint(runner, spec.load_from)
-
-
-def set_aside(runner: Any) -> None:
-    """Move what an earlier run left in the folder into ``earlier_N``: its checkpoints must not be
-    taken for this run's, and its log must not be written on.
+    Each name ends in the hash of its content. Gives the paths.
     """
-    if runner.rank != 0 or not runner.has_training:
-        return
-    folder = runner.work_dir
-    left = [*runner.store.names(), *(n for n in _OF_A_RUN if os.path.exists(f"{folder}/{n}"))]
-    if not left:
-        return
-    numbers = (
-        int(n[8:]) for n in os.listdir(folder) if n.startswith("earlier_") and n[8:].isdigit()
-    )
-    target = os.path.join(folder, f"earlier_{max(numbers, default=0) + 1}")
-    os.mkdir(target)
-    for name in left:
-        os.rename(os.path.join(folder, name), os.path.join(target, name))
-    runner.logger.warning(
-        f"an earlier run's files were moved to {target} (resume=True continues it)"
-    )
-
-
-def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None:
-    """Continue from a checkpoint, or from the newest whole one of the run folder.
-
-    Nothing found in the folder is a fresh start, and said aloud.
-    """
-    runner.loaded = True
-    if filename is None:
-        found = _newest(runner)
-        if found is None:
-            runner.logger.info(f"nothing to resume in {runner.work_dir}: starting anew")
-            set_aside(runner)
-            return
-        state, meta, path = found.state, found.meta, found.path
-    else:
-        state, meta, path = _from(filename)
-    look_at(runner, meta)
-    if not optimizer:
-        state = {k: v for k, v in state.items() if k not in ("optimizer", "gradients")}
-    restore(runner, state)
-    runner.logger.info(f"resumed from {path} at iteration {runner.iter}, epoch {runner.epoch}")
-
-
-def restore(runner: Any, state: dict[str, Any]) -> None:
-    """Put a checkpoint's state into the run, hooks first."""
-    runner.resuming = True
-    try:
-        runner.call_hook("after_load_checkpoint", checkpoint=state)
-    finally:
-        runner.resuming = False
-    if state.get("ema_state_dict") is not None and not _averages(runner):
-        state["state_dict"] = state["ema_state_dict"]
-        runner.logger.warning("the checkpoint holds an average, but EMAHook is gone: it is dropped")
-    unpack(runner, state)
-
-
-def _averages(runner: Any) -> bool:
-    return any(hasattr(hook, "ema_model") for hook in runner.hooks)
-
-
-def _newest(runner: Any) -> Any:
-    """The newest whole checkpoint; the main process chooses, so that all ranks take the same."""
-    found = _newest_here(runner) if runner.rank == 0 else None
-    name = broadcast_object(None if found is None else found.entry.name)
-    if runner.rank != 0 and name is not None:
-        return runner.store.load(name)
-    return found
-
-
-def _newest_here(runner: Any) -> Any:
-    """The newest whole checkpoint, a good one (without NaN in its weights) if there is any."""
-    for entry in reversed(runner.store.entries()):
-        if not entry.good:
-            continue
-        try:
-            return runner.store.load(entry.name)
-        except Broken:
-            break  # the general search names it, sets it aside and goes on
-    return runner.store.load() if runner.store.entries() else None
-
-
-def _from(path: str) -> tuple[dict[str, Any], Any, str]:
-    """State and, where it is a folder of ours, what was noted beside it."""
-    if os.path.isdir(path) and os.path.exists(os.path.join(path, "MANIFEST.json")):
-        folder, name = os.path.split(os.path.abspath(path))
-        found = Store(folder).load(name)
-        return found.state, found.meta, path
-    return load_any(path), {}, path
-
-
-def load_checkpoint(
-    runner: Any,
-    filename: str,
-    *,
-    strict: bool = False,
-    revise_keys: Any = ((r"^module\.", ""),),
-    map_location: str = "cpu",
-) -> dict[str, Any]:
-    """Weights alone, from our own or a foreign checkpoint; what did not fit is logged."""
-    state = load_any(filename, map_location=map_location)
-    runner.call_hook("after_load_checkpoint", checkpoint=state)
-    weights = state.get("state_dict", state.get("model", state))
-    report = load_weights(unwrap(runner.model), weights, strict=strict, revise_keys=revise_keys)
-    runner.logger.info(f"loaded {filename}: {report}")
-    return state
-
-
-def load_exactly(runner: Any, weights: dict[str, Any]) -> None:
-    """Weights of a resumed run: every one must be there and fit."""
-    load_weights(unwrap(runner.model), weights, strict=True)
-
-
-def publish(runner: Any, name: str | None, keys: list[str]) -> None:
-    """A copy of a checkpoint with only some keys, its name ending in the hash of its content."""
-    if name is None:
-        return
-    runner.store.wait()
-    runner.store.publish(name, keys)
+    store = store_in(runner, out_dir)
+    store.wait()
+    made = []
+    for name in dict.fromkeys(names):
+        found = store.load(name)
+        state = {**found.state, "meta": found.meta}
+        for key in keys:
+            if key not in state:
+                told = ", ".join(state)
+                runner.logger.warning(f"published_keys: {name} has no {key!r}, but {told}")
+        kept = {key: state[key] for key in keys if key in state}
+        file = f"{name.removesuffix('.pth')}-{digest(kept)[:8]}.pth"
+        target = open_store(f"{store.place.path('published')}")
+        made.append(str(target.save(file, kept, step=found.entry.step)))
+        runner.logger.info(f"published {made[-1]}")
+    return made

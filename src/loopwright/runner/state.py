@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import nn
 
+from loopwright.build.policies import on_resume
 from loopwright.dist import all_gather
 from loopwright.model import unwrap
 from loopwright.optim.resume import resume_schedulers
-from loopwright.runner.changes import load_position, policies
+from loopwright.runner.changes import load_position
 
 
 def pack(
@@ -119,7 +120,7 @@ def _load_schedulers(runner: Any, schedulers: Any, states: Any) -> None:
         for name, each in schedulers.items():
             _load_schedulers(runner, each, states.get(name, []))
         return
-    keep = policies(runner.spec.on_resume)["schedule"] == "keep"
+    keep = on_resume(runner.spec.on_resume)["schedule"] == "keep"
     resume_schedulers(
         schedulers,
         states,
