@@ -11,6 +11,7 @@ from torch import nn
 from trainer_models import Spoils, TwoLosses, batches, sgd
 
 from loopwright import dist
+from loopwright.config import Config
 from loopwright.trainer import (
     HookBase,
     SimpleTrainer,
@@ -44,6 +45,16 @@ def test_the_setup_writes_log_and_config_and_seeds(tmp_path):
     assert torch.equal(first, torch.rand(1))
     assert "torch.nn.modules.linear.Linear" in (tmp_path / "config.yaml").read_text()
     assert "command line arguments" in (tmp_path / "log.txt").read_text()
+
+
+def test_the_setup_takes_configs_of_every_kind_and_writes_objects_as_text(tmp_path):
+    args = default_argument_parser().parse_args([])
+    plain = Config({"work_dir": str(tmp_path / "plain"), "randomness": {"seed": 1}})
+    default_setup(plain, args)
+    assert Config.fromfile(tmp_path / "plain" / "config.yaml").randomness.seed == 1
+    default_setup({"work_dir": str(tmp_path / "held"), "model": nn.Linear(2, 3)}, args)
+    assert "in_features=2" in (tmp_path / "held" / "config.txt").read_text()
+    assert "went to config.txt as text" in (tmp_path / "held" / "log.txt").read_text()
 
 
 def test_the_logger_writes_one_file_a_rank(tmp_path):

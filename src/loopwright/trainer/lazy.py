@@ -205,6 +205,8 @@ def _refuse_flattening(cfg: Any, text: str) -> None:
 
 def _named(value: Any) -> Any:
     """Plain data with dotted names for everything callable."""
+    if isinstance(value, Config):
+        return _named(value.to_dict())
     if isinstance(value, dict):
         return {key: _named(child) for key, child in value.items()}
     if isinstance(value, list | tuple):

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from pprint import pformat
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 
 from loopwright import dist
 from loopwright.build.environment import seed_everything
+from loopwright.config import ConfigError
+from loopwright.files import atomic_write
 from loopwright.log import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 from loopwright.model import wrap_model
 from loopwright.trainer.lazy import LazyConfig
@@ -95,11 +98,21 @@ def default_setup(cfg: Any, args: Any) -> None:
     logger.info("rank %d of %d, torch %s", rank, dist.get_world_size(), torch.__version__)
     logger.info("command line arguments: %s", args)
     if rank == 0:
-        LazyConfig.save(cfg, os.path.join(folder, "config.yaml"))
+        _keep(cfg, folder)
     seed = train.get("seed", (cfg.get("randomness") or {}).get("seed"))
     seed_everything(int(dist.sync_random_seed()) if seed is None else int(seed))
     if not getattr(args, "eval_only", False):
         torch.backends.cudnn.benchmark = bool((cfg.get("env_cfg") or {}).get("cudnn_benchmark"))
+
+
+def _keep(cfg: Any, folder: str) -> None:
+    """Write the config into the folder; one that holds objects goes there as text for a reader."""
+    try:
+        LazyConfig.save(cfg, os.path.join(folder, "config.yaml"))
+    except ConfigError as error:
+        atomic_write(os.path.join(folder, "config.txt"), pformat(cfg, width=100))
+        reason = str(error)[:200]
+        logger.warning("the config is no plain data and went to config.txt as text: %s", reason)
 
 
 def default_writers(output_dir: str, max_iter: int | None = None) -> list[EventWriter]:
