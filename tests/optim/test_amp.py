@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from loopwright.optim import AmpOptimWrapper, build_param_scheduler
+from loopwright.optim import AmpOptimWrapper, build_optim_wrapper, build_param_scheduler
 
 
 def fp16(
@@ -168,3 +168,65 @@ def test_what_is_no_precision_or_scale_is_refused(options, error):
     sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
     with pytest.raises(error):
         AmpOptimWrapper(optimizer=sgd, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dtype": "float64"}, ValueError, "which autocast can cast to, got 'float64'"),
+        ({"loss_scale": True}, TypeError, "must be 'dynamic', a number or a dict, got True"),
+        ({"loss_scale": 0}, ValueError, "loss_scale must be more than 0"),
+        ({"loss_scale": "512"}, TypeError, "must be 'dynamic', a number or a dict, got '512'"),
+        ({"loss_scale": {"init_scal": 2}}, TypeError, "did you mean 'init_scale'"),
+        ({"loss_scale": {"growth_interval": 0}}, ValueError, r"loss_scale\.growth_interval must"),
+        ({"max_skipped_steps": 0}, ValueError, "max_skipped_steps must be a whole number"),
+        ({"use_fsdp": "yes"}, TypeError, "use_fsdp must be True or False"),
+        ({"accumulative_counts": True}, ValueError, "accumulative_counts must be a whole number"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        fp16(**options) if "dtype" not in options else AmpOptimWrapper(
+            optimizer=torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0), **options
+        )
+
+
+def test_an_option_that_is_not_there_names_the_nearest():
+    cfg = {"type": "AmpOptimWrapper", "optimizer": {"type": "SGD", "lr": 0.1}, "loss_scal": 2.0}
+    with pytest.raises(TypeError, match="did you mean 'loss_scale'"):
+        build_optim_wrapper(nn.Linear(1, 1), cfg)
+
+
+def test_full_precision_casts_nothing_and_warns_of_nothing(recwarn):
+    sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    wrapper = AmpOptimWrapper(dtype="float32", optimizer=sgd)
+    with wrapper.optim_context(nn.Linear(1, 1)):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
+    assert wrapper.loss_scaler is None
+    assert not recwarn.list
+
+
+def test_a_scaler_that_is_switched_off_is_none():
+    w, wrapper = fp16(loss_scale={"enabled": False}, clip_grad={"max_norm": 100.0})
+    wrapper.update_params((3 * w).sum())
+    assert (wrapper.loss_scaler, wrapper.last_step_skipped) == (None, False)
+    assert w.tolist() == [-2.0] * 4
+
+
+def test_a_growing_scale_grows_on_the_interval_that_was_asked_for():
+    w, wrapper = fp16(loss_scale={"init_scale": 4.0, "growth_factor": 3.0, "growth_interval": 2})
+    scales = []
+    for _ in range(4):
+        wrapper.update_params(w.sum())
+        scales.append(wrapper.metrics()["loss_scale"].item())
+    assert scales == [4.0, 12.0, 12.0, 36.0]
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("O0", "type='OptimWrapper'"), ("O1", "type='AmpOptimWrapper', dtype='float16'")],
+)
+def test_apex_is_told_what_took_its_place(level: str, said: str):
+    cfg = {"type": "ApexOptimWrapper", "optimizer": {"type": "SGD", "lr": 0.1}, "opt_level": level}
+    with pytest.raises(NotImplementedError, match=said):
+        build_optim_wrapper(nn.Linear(1, 1), cfg)

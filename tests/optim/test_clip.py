@@ -1,9 +1,12 @@
 """Clipping, by hand and against torch's own."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
 
+from loopwright.optim import OptimWrapper, build_optim_wrapper
 from loopwright.optim.clip import clip_adaptive, clip_each, clip_norm, make_clip
 
 
@@ -92,3 +95,71 @@ def test_a_norm_that_is_not_finite_may_be_an_error():
 def test_what_clips_nothing_is_refused(cfg, error, message):
     with pytest.raises(error, match=message):
         make_clip(cfg)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "error", "message"),
+    [
+        ({"max_norm": "1"}, TypeError, r"clip_grad\.max_norm must be a number, got '1'"),
+        ({"max_norm": -1.0}, ValueError, r"clip_grad\.max_norm must be more than 0"),
+        ({"max_norm": 0}, ValueError, r"clip_grad\.max_norm must be more than 0"),
+        ({"norm_type": 2}, TypeError, "needs max_norm"),
+        ({"max_norm": 1, "norm_type": "two"}, TypeError, r"clip_grad\.norm_type must be a number"),
+        ({"max_norm": 1, "foreach": "no"}, TypeError, r"clip_grad\.foreach must be True or False"),
+        ({"max_nrom": 1}, TypeError, "did you mean 'max_norm'"),
+        ({"type": "value", "clip_value": 1, "norm_type": 2}, TypeError, "no option 'norm_type'"),
+        ({"type": "agc", "clip_factor": 0}, ValueError, r"clip_grad\.clip_factor must be more"),
+        ({"type": "agc", "exclude": "head"}, ValueError, "goes by names"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(cfg, error, message):
+    with pytest.raises(error, match=message):
+        make_clip(cfg)
+
+
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        {"max_norm": 1.0},
+        {"max_norm": 1.0, "per": "param"},
+        {"max_norm": 1.0, "norm_type": "inf"},
+        {"type": "value", "clip_value": 0.5},
+    ],
+)
+def test_without_foreach_each_tensor_has_operations_of_its_own(cfg):
+    together, apart = with_gradients([3.0, 4.0], [0.3]), with_gradients([3.0, 4.0], [0.3])
+    before = make_clip(cfg)(together)
+    with torch.profiler.profile() as profile:
+        assert make_clip({**cfg, "foreach": False})(apart) == before
+    assert grads(apart) == grads(together)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts["aten::_foreach_norm"] >= 2
+
+
+def test_a_norm_that_is_not_finite_may_be_an_error_for_each_parameter_too():
+    clip = make_clip({"max_norm": 1.0, "per": "param", "error_if_nonfinite": True})
+    with pytest.raises(RuntimeError, match="gradient norm is inf"):
+        clip(with_gradients([float("inf")], [1.0]))
+
+
+def adaptive(exclude) -> tuple[nn.Module, OptimWrapper]:
+    model = nn.Sequential(OrderedDict(stem=nn.Linear(2, 2), head=nn.Linear(2, 1)))
+    sgd = {"type": "SGD", "lr": 1.0}
+    clip = {"type": "adaptive", "clip_factor": 0.01, "exclude": exclude}
+    return model, build_optim_wrapper(model, {"optimizer": sgd, "clip_grad": clip})
+
+
+def test_adaptive_clipping_leaves_the_excluded_layers_alone():
+    """Brock et al. leave the last layer out; the measured norm is of all gradients."""
+    model, wrapper = adaptive("head.")
+    for p in model.parameters():
+        p.grad = torch.full_like(p, 3.0)
+    wrapper._clip_grad()
+    assert model.head.weight.grad.tolist() == [[3.0, 3.0]]
+    assert model.stem.weight.grad.abs().max() < 0.1
+    assert wrapper.metrics()["grad_norm"].item() == pytest.approx(9.0)
+
+
+def test_an_exclude_that_matches_nothing_names_the_nearest():
+    with pytest.raises(ValueError, match=r"'haed' is in no parameter's name; .*head"):
+        adaptive(["haed"])

@@ -312,3 +312,39 @@ def test_a_librarys_name_means_ours_of_that_name():
         build_optim_wrapper(Net(), cfg)
     cfg["constructor"] = "mmengine.DefaultOptimWrapperConstructor"
     assert type(build_optim_wrapper(Net(), cfg).optimizer) is torch.optim.AdamW
+
+
+@pytest.mark.parametrize(
+    ("paramwise", "message"),
+    [
+        ({"bias_lr_mult": "2"}, r"paramwise_cfg\.bias_lr_mult must be a number, got '2'"),
+        (
+            {"custom_keys": {"0": {"decay_mult": "0"}}},
+            r"paramwise_cfg\.custom_keys\['0'\]\.decay_mult must be a number",
+        ),
+        ({"bypass_duplicate": "no"}, r"paramwise_cfg\.bypass_duplicate must be True or False"),
+        (["norm_decay_mult"], "paramwise_cfg must be a dict"),
+    ],
+)
+def test_a_rule_that_is_no_number_is_named(paramwise, message):
+    cfg = {"optimizer": {"type": "SGD", "lr": 0.1, "weight_decay": 0.1}, "paramwise_cfg": paramwise}
+    with pytest.raises(TypeError, match=message):
+        build_optim_wrapper(nn.Linear(2, 2), cfg)
+
+
+def test_a_negative_multiplier_is_told():
+    cfg = {"optimizer": {"type": "SGD", "lr": 0.1}, "paramwise_cfg": {"bias_lr_mult": -1.0}}
+    with pytest.warns(UserWarning, match=r"bias_lr_mult is -1\.0: a negative rate"):
+        build_optim_wrapper(nn.Linear(2, 2), cfg)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("AdamW", "optimizer must be a dict such as"),
+        ({"type": "AdamW", "lr": "1e-3"}, r"optimizer\.lr must be a number, got '1e-3'"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_meant_is_refused(optimizer, message):
+    with pytest.raises(TypeError, match=message):
+        build_optim_wrapper(nn.Linear(2, 2), {"optimizer": optimizer})

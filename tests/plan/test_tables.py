@@ -3,10 +3,12 @@
 import inspect
 
 import pytest
+import torch
 
 from loopwright.data import build
-from loopwright.optim import clip
+from loopwright.optim import make_clip, options
 from loopwright.plan import optimization, sections
+from loopwright.plan.finding import Node
 from loopwright.registry import LOOPS
 
 
@@ -20,7 +22,44 @@ def test_the_keys_of_a_loop_are_its_arguments(name):
     assert set(sections.BUILT_IN_LOOPS[name]) == taken - {"runner", "dataloader", "evaluator"}
 
 
-def test_the_keys_of_clip_grad_are_those_of_all_kinds():
-    kinds = (clip._norm, clip._value, clip._adaptive)
-    taken = {name for kind in kinds for name in inspect.signature(kind).parameters}
-    assert set(optimization._CLIP) == taken | {"type"}
+@pytest.mark.parametrize("kind", options.CLIPS)
+def test_the_options_of_a_clip_are_those_that_it_takes(kind: str):
+    """Each one is taken by the maker of its kind."""
+    values = {
+        "max_norm": 1.0,
+        "norm_type": 1.0,
+        "error_if_nonfinite": True,
+        "foreach": False,
+        "per": "param",
+        "clip_value": 1.0,
+        "clip_factor": 0.1,
+        "eps": 0.1,
+        "exclude": ["a"],
+    }
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    clip = make_clip(
+        {"type": kind, **{k: values[k] for k in options.CLIPS[kind]}}, lambda: {0: "a"}
+    )
+    assert clip([weight]).item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "said"),
+    [
+        ({"clip_grad": {"max_nrom": 1}}, "did you mean 'max_norm'"),
+        ({"clip_grad": {"max_norm": 0}}, "max_norm must be more than 0"),
+        ({"type": "AmpOptimWrapper", "loss_scale": "dynmic"}, "must be 'dynamic'"),
+        (
+            {"type": "ApexOptimWrapper", "opt_level": "O1"},
+            "type='AmpOptimWrapper', dtype='float16'",
+        ),
+        ({"type": "AmpOptimWrapper", "dtype": "float12"}, "dtype must be one of"),
+    ],
+)
+def test_what_building_would_refuse_of_a_wrapper_is_an_error_of_the_plan(wrapper, said):
+    cfg = {"optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1}, **wrapper}}
+    found = optimization.check_optimization(Node(cfg, ""), lambda registry, name: None)
+    errors = [finding.message for finding in found if finding.level == "error"]
+    assert len(errors) == 1
+    assert said.removeprefix("dtype ") in errors[0]

@@ -8,6 +8,7 @@ from typing import Any
 _WHERE = {
     "accumulate": ("plan", "updates"),
     "amp": ("AmpOptimWrapper",),
+    "apex": ("ApexOptimWrapper",),
     "auto_scale": ("scale_lr",),
     "build": ("build_optim_wrapper", "build_param_scheduler"),
     "checks": ("monitor_findings", "schedule_findings"),
@@ -19,7 +20,7 @@ _WHERE = {
     "lars": ("LARS",),
     "many": ("OptimWrapperDict",),
     "optimizers": ("build_optimizer",),
-    "plan_groups": ("GroupPlan", "param_groups"),
+    "plan_groups": ("GroupPlan", "param_groups", "param_groups_of_each"),
     "resume": ("resume_schedulers",),
     "wrapper": ("BaseOptimWrapper", "OptimWrapper"),
     "plateau": (
@@ -85,6 +86,7 @@ _WHERE = {
         "YOLOv7OptimWrapperConstructor",
     ),
     "multi": ("MultiOptimWrapperConstructor",),
+    "zero": ("ZeroRedundancyOptimizer",),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 

@@ -2,6 +2,7 @@
 
 from loopwright.optim import (
     amp,
+    apex,
     constructor,
     lamb,
     lars,
@@ -12,10 +13,12 @@ from loopwright.optim import (
     plateau,
     scheduler,
     wrapper,
+    zero,
 )
 
 __all__ = [
     "amp",
+    "apex",
     "constructor",
     "lamb",
     "lars",
@@ -26,4 +29,5 @@ __all__ = [
     "plateau",
     "scheduler",
     "wrapper",
+    "zero",
 ]

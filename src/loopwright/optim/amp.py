@@ -8,20 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from loopwright.optim.flag import Flag
+from loopwright.optim.options import dtype_name, scaler_options
+from loopwright.optim.values import truth, whole
 from loopwright.optim.wrapper import OptimWrapper
 from loopwright.registry import OPTIM_WRAPPERS
-
-DTYPES = ("float16", "bfloat16", "float32", "float64", "fp16", "bf16")
 
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(OptimWrapper):
     """An optim wrapper whose forward runs under autocast, on any device.
 
-    `dtype` is "float16" or "bfloat16" (default: what autocast uses on the device). Only float16
-    needs a loss scale: "dynamic", a fixed number, or a dict of `torch.amp.GradScaler` options.
+    `dtype` is "float16" or "bfloat16" (default: what autocast uses on the device), or "float32",
+    which casts nothing. Only float16 needs a loss scale: "dynamic", a fixed number, or a dict of
+    `torch.amp.GradScaler` options (`use_fsdp` takes the one for FSDP1).
     A step whose gradients overflowed is dropped, `last_step_skipped` says so; after
     `max_skipped_steps` of them in a row FloatingPointError names the tensors.
 
@@ -39,17 +41,19 @@ class AmpOptimWrapper(OptimWrapper):
         dtype: str | torch.dtype | None = None,
         use_fsdp: bool = False,
         *,
+        optimizer: Optimizer,
+        accumulative_counts: int = 1,
+        clip_grad: dict[str, Any] | None = None,
         max_skipped_steps: int = 50,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(optimizer, accumulative_counts, clip_grad)
         params = self._params()
         self.device_type = params[0].device.type if params else "cpu"
         self.cast_dtype = cast_dtype(dtype, self.device_type)
         self.loss_scale = loss_scale
-        self.max_skipped_steps = max_skipped_steps
+        self.max_skipped_steps = whole(max_skipped_steps, "max_skipped_steps", least=1)
         self._fixed_scale = float(loss_scale) if isinstance(loss_scale, int | float) else None
-        self.loss_scaler = self._make_scaler(use_fsdp)
+        self.loss_scaler = self._make_scaler(truth(use_fsdp, "use_fsdp"))
         self._overflow = Flag()
         self._skipped_steps = 0
         self._skipped_in_row = 0
@@ -61,6 +65,8 @@ class AmpOptimWrapper(OptimWrapper):
                 warnings.warn(
                     f"loss_scale is not used: {self.cast_dtype} needs no loss scale", stacklevel=3
                 )
+            return None
+        if not options.get("enabled", True):
             return None
         if sharded:
             from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
@@ -153,7 +159,8 @@ class AmpOptimWrapper(OptimWrapper):
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Autocast, and no gradient exchange inside an accumulation window."""
-        autocast = torch.autocast(self.device_type, self.cast_dtype)
+        casts = self.cast_dtype is not torch.float32
+        autocast = torch.autocast(self.device_type, self.cast_dtype if casts else None, casts)
         outer = super().optim_context(model)
         if isinstance(outer, nullcontext):
             return autocast
@@ -189,19 +196,5 @@ def cast_dtype(dtype: str | torch.dtype | None, device_type: str) -> torch.dtype
     """The dtype to cast to: as given, or what autocast uses on the device."""
     if dtype is None:
         return torch.get_autocast_dtype(device_type)
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    return getattr(torch, {"fp16": "float16", "bf16": "bfloat16"}.get(dtype, dtype))
-
-
-def scaler_options(loss_scale: str | float | dict[str, Any]) -> dict[str, Any]:
-    """The GradScaler options that `loss_scale` means."""
-    if loss_scale == "dynamic":
-        return {}
-    if isinstance(loss_scale, int | float):
-        return {"init_scale": float(loss_scale)}
-    if isinstance(loss_scale, dict):
-        return dict(loss_scale)
-    raise TypeError(f"loss_scale must be 'dynamic', a number or a dict, got {loss_scale!r}")
+    found: torch.dtype = getattr(torch, dtype_name(dtype))
+    return found

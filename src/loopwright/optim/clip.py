@@ -3,63 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from loopwright.optim.options import checked_clip
 from loopwright.optim.place import by_place
 
 Clip = Callable[[Sequence[Tensor]], "Tensor | None"]
 """Clips the gradients of parameters in place; gives their norm before, if it is measured."""
 
-KINDS = ("norm", "value", "adaptive", "agc")
+Names = Callable[[], dict[int, str]]
+"""Gives the names of parameters by their ids."""
 
 
-def make_clip(cfg: dict[str, Any]) -> Clip:
+def make_clip(cfg: dict[str, Any], names: Names | None = None) -> Clip:
     """The clip that a `clip_grad` dict means.
 
     `type` is "norm" (the default: `max_norm`, `norm_type`, and `per="param"` where each
     parameter is to be clipped by itself), "value" (`clip_value`) or "adaptive" (`clip_factor`,
-    `eps`). Raises ValueError for an empty dict or an unknown type.
+    `eps`, and `exclude`: parts of names of the parameters to leave alone, such as the last
+    layer's). `foreach=False` takes one tensor at a time. Raises what `checked_clip` raises.
     """
-    if not isinstance(cfg, dict) or not cfg:
-        raise ValueError(
-            f"clip_grad must be a dict such as dict(max_norm=1.0), got {cfg!r}; None clips nothing"
-        )
-    options = {k: v for k, v in cfg.items() if k != "type"}
-    kind = cfg.get("type", "norm")
-    makers: dict[str, Callable[..., Clip]] = {
-        "norm": _norm,
-        "value": _value,
-        "adaptive": _adaptive,
-        "agc": _adaptive,
-    }
-    if kind not in makers:
-        raise ValueError(f"clip_grad.type must be one of {', '.join(KINDS)}, got {kind!r}")
-    try:
-        return makers[kind](**options)
-    except TypeError as error:
-        raise TypeError(f"clip_grad of type {kind!r}: {error}") from error
+    kind, options = checked_clip(cfg)
+    if kind == "norm":
+        return _norm(**options)
+    return _value(**options) if kind == "value" else _adaptive(names, **options)
 
 
-def _norm(
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
-    per: str = "global",
-) -> Clip:
-    max_norm, norm_type = float(max_norm), float(norm_type)
-    if per not in ("global", "param"):
-        raise ValueError(f"clip_grad.per must be 'global' or 'param', got {per!r}")
-    if per == "param":
-        return lambda params: clip_each(params, max_norm, norm_type)
-
-    def clip(params: Sequence[Tensor]) -> Tensor | None:
-        return clip_norm(params, max_norm, norm_type, error_if_nonfinite)
-
-    return clip
+def _norm(max_norm: float, norm_type: float = 2.0, per: str = "global", **how: Any) -> Clip:
+    clip = clip_each if per == "param" else clip_norm
+    return partial(clip, max_norm=float(max_norm), norm_type=float(norm_type), **how)
 
 
 def _value(clip_value: float, foreach: bool | None = None) -> Clip:
@@ -67,21 +44,51 @@ def _value(clip_value: float, foreach: bool | None = None) -> Clip:
 
     def clip(params: Sequence[Tensor]) -> Tensor | None:
         grads = gradients(params)
-        before = total_norm(grads) if grads else None
-        clip_to(grads, limit)
+        before = total_norm(grads, foreach=foreach) if grads else None
+        clip_to(grads, limit, foreach=foreach)
         return before
 
     return clip
 
 
-def _adaptive(clip_factor: float = 0.01, eps: float = 1e-3) -> Clip:
+def _adaptive(
+    names: Names | None,
+    clip_factor: float = 0.01,
+    eps: float = 1e-3,
+    exclude: str | Sequence[str] = (),
+) -> Clip:
+    left_out = [exclude] if isinstance(exclude, str) else list(exclude)
+    _without((), left_out, names)
+    clipped: tuple[Sequence[Tensor], Sequence[Tensor]] | None = None
+
     def clip(params: Sequence[Tensor]) -> Tensor | None:
+        nonlocal clipped
+        if clipped is None or clipped[0] is not params:
+            clipped = (params, _without(params, left_out, names))
         grads = gradients(params)
         before = total_norm(grads) if grads else None
-        clip_adaptive(params, clip_factor, eps)
+        clip_adaptive(clipped[1], clip_factor, eps)
         return before
 
     return clip
+
+
+def _without(
+    params: Sequence[Tensor], exclude: Sequence[str], names: Names | None
+) -> Sequence[Tensor]:
+    """The parameters in whose names none of the excluded parts is."""
+    if not exclude:
+        return params
+    named = names() if names is not None else {}
+    if not named:
+        raise ValueError("clip_grad.exclude goes by names, and this optimizer's have none")
+    for part in exclude:
+        if not any(part in name for name in named.values()):
+            pieces = {p for name in named.values() for p in (name, *name.split("."))}
+            near = get_close_matches(part, sorted(pieces), n=3, cutoff=0.4)
+            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            raise ValueError(f"clip_grad.exclude: {part!r} is in no parameter's name{hint}")
+    return [p for p in params if not any(part in named.get(id(p), "") for part in exclude)]
 
 
 def gradients(params: Sequence[Tensor]) -> list[Tensor]:
@@ -94,51 +101,72 @@ def clip_norm(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor | None:
     """Scale all gradients so that their common norm is at most `max_norm`; gives the norm before.
 
-    Nothing is read from the device. None where there is no gradient.
+    Nothing is read from the device (but for `error_if_nonfinite`). None where there is no gradient.
     """
     grads = gradients(params)
     if not grads:
         return None
-    total = total_norm(grads, norm_type)
-    if error_if_nonfinite and not bool(torch.isfinite(total)):
-        raise RuntimeError(f"the gradient norm is {total.item()}, so it cannot be clipped")
+    total = total_norm(grads, norm_type, foreach)
+    if error_if_nonfinite:
+        _check_finite(total)
     scale = torch.clamp(max_norm / (total + 1e-6), max=1.0)
-    for same in by_place(grads):
+    for same in _together(grads, foreach):
         torch._foreach_mul_(same, scale.to(same[0].device, non_blocking=True))
     return total
 
 
-def clip_each(params: Sequence[Tensor], max_norm: float, norm_type: float = 2.0) -> Tensor | None:
+def clip_each(
+    params: Sequence[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor | None:
     """Scale each gradient so that its own norm is at most `max_norm`; gives the norm of all."""
     grads = gradients(params)
     if not grads:
         return None
-    total = total_norm(grads, norm_type)
-    for same in by_place(grads):
+    total = total_norm(grads, norm_type, foreach)
+    if error_if_nonfinite:
+        _check_finite(total)
+    for same in _together(grads, foreach):
         norms = torch.stack(torch._foreach_norm(same, norm_type))
         scales = torch.clamp(max_norm / (norms + 1e-6), max=1.0)
         torch._foreach_mul_(same, list(scales.unbind()))
     return total
 
 
-def total_norm(grads: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
+def _check_finite(total: Tensor) -> None:
+    if not bool(torch.isfinite(total)):
+        raise RuntimeError(f"the gradient norm is {total.item()}, so it cannot be clipped")
+
+
+def _together(tensors: Sequence[Tensor], foreach: bool | None) -> list[list[Tensor]]:
+    """Which tensors go into one operation: all of one place, or each by itself."""
+    return [[t] for t in tensors] if foreach is False else by_place(tensors)
+
+
+def total_norm(
+    grads: Sequence[Tensor], norm_type: float = 2.0, foreach: bool | None = None
+) -> Tensor:
     """The norm of all gradients as one vector, on the device of the first."""
     device = grads[0].device
     norms = [
         norm.to(device, non_blocking=True)
-        for same in by_place(grads)
+        for same in _together(grads, foreach)
         for norm in torch._foreach_norm(same, norm_type)
     ]
     total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
     return total.full_tensor() if hasattr(total, "full_tensor") else total
 
 
-def clip_to(grads: Sequence[Tensor], limit: float) -> None:
+def clip_to(grads: Sequence[Tensor], limit: float, foreach: bool | None = None) -> None:
     """Limit every element of every gradient to [-limit, limit]."""
-    for same in by_place(grads):
+    for same in _together(grads, foreach):
         torch._foreach_clamp_min_(same, -limit)
         torch._foreach_clamp_max_(same, limit)
 

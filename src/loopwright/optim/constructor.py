@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from loopwright.optim.groups import (
     KEYS,
+    MULTIPLIERS,
     Base,
     Decision,
     decide,
@@ -21,8 +22,9 @@ from loopwright.optim.groups import (
     sorted_keys,
     unmatched,
 )
-from loopwright.optim.optimizers import build_optimizer, optimizer_defaults
+from loopwright.optim.optimizers import build_optimizer, check_optimizer, optimizer_defaults
 from loopwright.optim.unwrap import unwrap
+from loopwright.optim.values import number, truth
 from loopwright.optim.written import written
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
@@ -61,6 +63,9 @@ class DefaultOptimWrapperConstructor:
         self.optim_wrapper_cfg: dict[str, Any] = copy(optim_wrapper_cfg)
         self.optim_wrapper_cfg.setdefault("type", "OptimWrapper")
         self.optimizer_cfg: dict[str, Any] = copy(self.optim_wrapper_cfg.pop("optimizer"))
+        check_optimizer(self.optimizer_cfg)
+        if not isinstance(paramwise_cfg or {}, dict):
+            raise TypeError(f"paramwise_cfg must be a dict, got {paramwise_cfg!r}")
         self.paramwise_cfg: dict[str, Any] = copy(paramwise_cfg or {})
         self.base_lr = self.optimizer_cfg.get("lr")
         self.base_wd = self.optimizer_cfg.get("weight_decay")
@@ -81,9 +86,27 @@ class DefaultOptimWrapperConstructor:
         for key, given in custom.items():
             if not isinstance(given, dict):
                 raise TypeError(f"paramwise_cfg.custom_keys[{key!r}] must be a dict, got {given!r}")
+            for option in ("lr_mult", "decay_mult"):
+                self._check_multiplier(given, option, ("custom_keys", key, option))
         self._check_decay(custom)
 
+    def _check_multiplier(self, given: dict[str, Any], option: str, path: tuple[str, ...]) -> None:
+        if given.get(option) is None:
+            return
+        said = "paramwise_cfg" + "".join(
+            f"[{key!r}]" if i == 1 else f".{key}" for i, key in enumerate(path)
+        )
+        if not number(given[option], said) >= 0:
+            self.findings.append(
+                f"{said} is {given[option]}: a negative rate or decay goes uphill"
+                f"{written(self.paramwise_cfg, *path)}"
+            )
+
     def _check_key(self, key: str) -> None:
+        if key in MULTIPLIERS:
+            self._check_multiplier(self.paramwise_cfg, key, (key,))
+        if key == "bypass_duplicate":
+            truth(self.paramwise_cfg[key], "paramwise_cfg.bypass_duplicate")
         if key in self.known_keys:
             return
         if key.startswith("_"):

@@ -12,10 +12,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from loopwright.optim.find import find
+from loopwright.optim.written import written
 from loopwright.registry import OPTIMIZERS
 
 _CHOICES = ("fused", "foreach", "capturable", "differentiable")
+_NUMBERS = ("lr", "weight_decay", "momentum", "eps", "dampening", "eta", "alpha")
 _FUSED_ON_CPU = ("Adam", "AdamW", "SGD", "Adagrad")
+_NOT_OPTIONS = ("type", "_scope_", "params", "optimizer_type")
 _SMALL = 1000
 """Below so many elements a fused kernel wins nothing, and torch's plain one is kept to the bit."""
 
@@ -29,8 +32,11 @@ def optimizer_class(cfg: dict[str, Any]) -> Any:
 
 def optimizer_defaults(cfg: dict[str, Any]) -> dict[str, Any]:
     """What a group gets where nothing is said: the class's defaults, and the config's values."""
-    given = {k: v for k, v in cfg.items() if k not in ("type", "_scope_", "params")}
-    return _signature_defaults(optimizer_class(cfg)) | given
+    given = {k: v for k, v in cfg.items() if k not in _NOT_OPTIONS}
+    kind = optimizer_class(cfg)
+    if "optimizer_type" in cfg and kind.__name__ == "ZeroRedundancyOptimizer":
+        kind = find(cfg["optimizer_type"], OPTIMIZERS, cfg)
+    return _signature_defaults(kind) | given
 
 
 @cache
@@ -51,6 +57,19 @@ def build_optimizer(cfg: dict[str, Any], groups: Sequence[dict[str, Any]]) -> Op
     known["type"] = kind
     optimizer: Optimizer = OPTIMIZERS.build(known, params=list(groups), **chosen)
     return optimizer
+
+
+def check_optimizer(cfg: Any) -> None:
+    """TypeError for what is no optimizer config, or has a text where a number belongs."""
+    if not isinstance(cfg, dict):
+        raise TypeError(
+            f"optimizer must be a dict such as dict(type='AdamW', lr=1e-3), got {cfg!r}"
+        )
+    for name in _NUMBERS:
+        if isinstance(cfg.get(name), str):
+            raise TypeError(
+                f"optimizer.{name} must be a number, got {cfg[name]!r}{written(cfg, name)}"
+            )
 
 
 def fastest(kind: Any, params: Sequence[Tensor]) -> dict[str, bool]:

@@ -14,6 +14,7 @@ from loopwright.optim import fast
 from loopwright.optim.accumulate import plan
 from loopwright.optim.clip import Clip, make_clip
 from loopwright.optim.saved import by_name, for_layout
+from loopwright.optim.values import whole
 from loopwright.registry import OPTIM_WRAPPERS
 
 _NOTHING: dict[str, Any] = {}
@@ -60,11 +61,7 @@ class OptimWrapper(BaseOptimWrapper):
         accumulative_counts: int = 1,
         clip_grad: dict[str, Any] | None = None,
     ) -> None:
-        if not isinstance(accumulative_counts, int) or accumulative_counts < 1:
-            raise ValueError(
-                f"accumulative_counts must be a whole number of at least 1, "
-                f"got {accumulative_counts!r}"
-            )
+        accumulative_counts = whole(accumulative_counts, "accumulative_counts", least=1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
         self.optimizer = optimizer
@@ -74,7 +71,7 @@ class OptimWrapper(BaseOptimWrapper):
         self.last_update = False
         self.param_order: list[str] | None = None
         self.base_param_settings = _base_settings(optimizer)
-        self._clip: Clip | None = make_clip(clip_grad) if clip_grad is not None else None
+        self._clip: Clip | None = None if clip_grad is None else make_clip(clip_grad, self._names)
         self._accumulative_counts = accumulative_counts
         self._inner_count = 0
         self._max_counts = -1
@@ -145,6 +142,14 @@ class OptimWrapper(BaseOptimWrapper):
         if flat is None or flat[0] is not groups or flat[1] != len(groups):
             flat = self._flat = (groups, len(groups), self._in_model_order(groups))
         return flat[2]
+
+    def _names(self) -> dict[int, str]:
+        """The parameters' names by their ids, where the groups know them."""
+        return {
+            id(p): name
+            for group in self.optimizer.param_groups
+            for p, name in zip(group["params"], group.get("param_names", ()))
+        }
 
     def _in_model_order(self, groups: list[dict[str, Any]]) -> list[Tensor]:
         """The parameters as the model holds them, so that norms do not depend on the grouping."""

@@ -8,6 +8,12 @@ from typing import Any
 
 from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
+from loopwright.optim.options import (
+    apex_not_offered,
+    checked_clip,
+    dtype_name,
+    scaler_options,
+)
 from loopwright.optim.specs import kind_of, torch_kind
 from loopwright.optim.torch_kinds import PER_UPDATE, PER_VALIDATION, TORCH, UNDRAWN
 from loopwright.plan.facts import Facts
@@ -108,6 +114,10 @@ def _looks_single(value: dict[str, Any]) -> bool:
 
 def _check_options(node: Node) -> Iterator[Finding]:
     """The wrapper's own options, as building would refuse them."""
+    if kind_of(node.value) == "ApexOptimWrapper":
+        given = {k: node.value[k] for k in ("opt_level", "loss_scale") if k in node.value}
+        yield node.error(apex_not_offered(**given), "type")
+        return
     checks = {"clip_grad": checked_clip, "loss_scale": scaler_options, "dtype": dtype_name}
     for key, check in checks.items():
         if node.value.get(key) is None:
