@@ -222,6 +222,38 @@ def test_repairing_twice_is_repairing_once(boxes, policy):
 
 
 @settings(deadline=None)
+@given(BOXES, BOXES, st.sampled_from(["repair", "drop", "ignore", "keep"]))
+def test_repairing_twice_is_repairing_once_with_masks_too(boxes, frames, action):
+    count = min(len(boxes), len(frames))
+    frames = np.where(np.isfinite(frames).all(1, keepdims=True), frames, NAN)[:count]
+    policy = Policy(mask=action)
+    once = repair(boxes[:count], (100, 60), policy, area=np.full(count, 9.0), extent=frames)
+    kept = frames[once.index]
+    twice = repair(once.boxes, (100, 60), policy, area=once.area, extent=kept)
+    assert np.array_equal(once.boxes, twice.boxes)
+    assert np.array_equal(once.area, twice.area)
+    assert set(twice.findings.counts()) <= {"mask"}
+    assert action in ("ignore", "keep") or not twice.findings
+
+
+def test_a_frame_that_is_taken_can_be_small_or_a_duplicate():
+    boxes, frames = [[0, 0, 10, 10], [0, 0, 11, 11], [0, 0, 12, 12]], [[30, 30, 40, 40]] * 2
+    done = repair(
+        boxes, (50, 50), Policy(mask="repair"), extent=[*frames, [5, 5, 5.5, 9]], area=[NAN] * 3
+    )
+    assert done.boxes.tolist() == [[30, 30, 40, 40]]
+    assert done.findings.counts() == {"too_small": 1, "duplicate": 1, "mask": 3}
+
+
+def test_the_area_of_a_mask_takes_the_place_of_one_that_cannot_be():
+    box = [[0, 0, 10, 10], [0, 20, 10, 30], [20, 0, 30, 10]]
+    given = {"area": [500.0, 70.0, NAN], "mask_area": [60.0, 60.0, 60.0]}
+    done = repair(box, (50, 50), extent=box, **given)
+    assert done.area.tolist() == [60, 70, 60]
+    assert done.findings.table() == {"area": {"repair": 1}}
+
+
+@settings(deadline=None)
 @given(BOXES, POLICIES, st.data())
 def test_order_is_kept_and_labels_stay_with_their_boxes(boxes, policy, data):
     labels = data.draw(arrays(np.int64, len(boxes), elements=st.integers(0, 2)))

@@ -45,33 +45,48 @@ def check(
     policy lets it pass, 1 when it does not (or with --strict when anything was found), 2 for a
     mistake in the command.
     """
-    from loopwright.vision.annotations import audit, read
     from loopwright.vision.boxes import AnnotationError
+    from loopwright.vision.objects import no_collection
 
-    policy = _policy(**rules)
-    names = [name for name in (classes or "").split(",") if name]
+    wanted = [name for name in (classes or "").split(",") if name]
+    how: dict[str, Any] = {
+        "kind": kind,
+        "images": images,
+        "wanted": wanted,
+        "offset": int(voc_offset),
+    }
     try:
-        found = audit(
-            read(
-                annotations,
-                kind=kind,
-                images=images,
-                classes=names if names and kind == "voc" else None,
-                offset=int(voc_offset),
-            ),
-            policy,
-            images=images,
-            classes=names,
-        )
-        _show(found)
-        _reports(found, as_json, html, images)
-        found.check()
-        if fix is not None:
-            _write(found, fix)
+        with no_collection():
+            found = _checked(annotations, _policy(**rules), outputs=(as_json, html, fix), **how)
     except AnnotationError as error:
         raise click.ClickException(str(error)) from error
     if strict and found:
         raise click.exceptions.Exit(1)
+
+
+def _checked(
+    source: Path,
+    policy: Any,
+    *,
+    outputs: tuple[Path | None, Path | None, Path | None],
+    kind: str | None,
+    images: str | None,
+    wanted: list[str],
+    offset: int,
+) -> bool:
+    """Read, audit, show and write; says whether anything was found."""
+    from loopwright.vision.annotations import audit, read
+
+    as_json, html, fix = outputs
+    classes = wanted if wanted and kind == "voc" else None
+    annotations = read(source, kind=kind, images=images, classes=classes, offset=offset)
+    found = audit(annotations, policy, images=images, classes=wanted)
+    _show(found)
+    _reports(found, as_json, html, images)
+    found.check()
+    if fix is not None:
+        _write(found, fix)
+    return bool(found)
 
 
 def _policy(policy: tuple[str, ...], budget: float, min_size: float, accept_format: bool) -> Any:

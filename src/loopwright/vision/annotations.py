@@ -170,6 +170,7 @@ def _repaired(annotations: Annotations, policy: Policy) -> Repaired:
         image=annotations.image,
         area=annotations.area,
         extent=annotations.extent,
+        mask_area=annotations.mask_area,
     )
 
 

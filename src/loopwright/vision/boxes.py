@@ -161,7 +161,8 @@ class _Sieve:
     def found(self, cause: str, bad: Bools) -> Bools:
         """Note a cause; gives the bad boxes that stay."""
         bad = bad & self.alive
-        self.rows[cause] = np.flatnonzero(bad)
+        rows = np.flatnonzero(bad)
+        self.rows[cause] = np.union1d(self.rows[cause], rows) if cause in self.rows else rows
         action = getattr(self.policy, cause)
         if action in ("drop", "error"):
             self.alive &= ~bad
@@ -179,13 +180,15 @@ def repair(
     image: ArrayLike | None = None,
     area: ArrayLike | None = None,
     extent: ArrayLike | None = None,
+    mask_area: ArrayLike | None = None,
 ) -> Repaired:
     """Repair xyxy boxes (n, 4) of an image of ``size`` (width, height), or one size a box (n, 2).
 
     ``labels`` (n,) and ``image`` (n,) say which boxes can be duplicates of each other; ``area``
-    (n,), NaN where not known, and ``extent`` (n, 4), the masks' frames, NaN where there is no
-    mask, are compared with the boxes that come out. Raises AnnotationError where the policy says
-    error, naming the first boxes. Doing it twice changes nothing.
+    (n,), NaN where not known, and of the masks ``extent`` (n, 4), their frames, and ``mask_area``
+    (n,), NaN where there is no mask, are compared with the boxes that come out. Raises
+    AnnotationError where the policy says error, naming the first boxes. Doing it twice changes
+    nothing.
 
     >>> done = repair([[30, 40, 10, 20], [-5, -5, 20, 20], [200, 0, 210, 9]], (100, 100))
     >>> done.boxes.tolist(), done.index.tolist()
@@ -194,19 +197,23 @@ def repair(
     {'reversed': {'repair': 1}, 'outside': {'drop': 1}, 'partly_outside': {'clip': 1}}
     """
     policy = policy or Policy()
-    raw = np.asarray(boxes, np.float64).reshape(-1, 4)
-    far = np.broadcast_to(np.asarray(size, np.float64), (len(raw), 2))
+    # Column by column in memory: a third of the time of row by row.
+    raw = np.asfortranarray(np.asarray(boxes, np.float64).reshape(-1, 4))
+    far = np.asarray(size, np.float64)
+    far = np.asfortranarray(far) if far.ndim == 2 else np.broadcast_to(far, (len(raw), 2))
     sieve = _Sieve(len(raw), policy)
     put = _corners(raw, sieve)
     put = _inside(put, far, sieve)
-    _sizes(put, sieve)
-    sieve.found("duplicate", _repeated(put, sieve.alive, labels, image))
+    _sizes(put, labels, image, sieve)
     put = _masks(put, far, extent, sieve)
-    areas = _areas(put, raw, area, extent, sieve)
+    if policy.mask == "repair" and len(sieve.rows.get("mask", ())):
+        _sizes(put, labels, image, sieve)  # a frame can be small, or that of another box
+    areas = _areas(put, raw, area, extent, mask_area, sieve)
     findings = Findings(len(raw), sieve.rows, {c: getattr(policy, c) for c in CAUSES})
     _raise_errors(findings, raw)
     index = np.flatnonzero(sieve.alive)
-    return Repaired(put[index], index, findings, sieve.ignore[index], areas[index])
+    left = np.ascontiguousarray(put[index])
+    return Repaired(left, index, findings, sieve.ignore[index], areas[index])
 
 
 def _corners(raw: Floats, sieve: _Sieve) -> Floats:
@@ -246,10 +253,12 @@ def _area(boxes: Floats) -> Floats:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _sizes(put: Floats, sieve: _Sieve) -> None:
+def _sizes(put: Floats, labels: Any, image: Any, sieve: _Sieve) -> None:
+    """Find boxes without an inside, small ones and duplicates."""
     smaller: Floats = (put[:, 2:] - put[:, :2]).min(1, initial=np.inf)
     sieve.found("empty", smaller <= 0)
     sieve.found("too_small", smaller < sieve.policy.min_size - 1e-9)
+    sieve.found("duplicate", _repeated(put, sieve.alive, labels, image))
 
 
 def _repeated(put: Floats, alive: Bools, labels: Any, image: Any) -> Bools:
@@ -294,21 +303,26 @@ def overlap(a: Floats, b: Floats) -> Floats:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-def _areas(put: Floats, raw: Floats, area: Any, extent: Any, sieve: _Sieve) -> Floats:
-    """The stored areas where they can be right, else those of the boxes.
+def _areas(
+    put: Floats, raw: Floats, area: Any, extent: Any, mask_area: Any, sieve: _Sieve
+) -> Floats:
+    """The stored areas where they can be right, else those of the masks or boxes.
 
     A box that moved and has no mask takes its own area without a finding of its own.
     """
-    own = _area(put)
+    of_box = _area(put)
     if area is None:
-        return own
+        return of_box
+    of_mask = np.full(len(put), np.nan) if mask_area is None else np.asarray(mask_area, np.float64)
     stored = np.asarray(area, np.float64)
     moved = _any(put != raw)
     if extent is not None:
         moved &= _any(np.isnan(np.asarray(extent, np.float64)))
     given = ~np.isnan(stored)
     with np.errstate(invalid="ignore"):
-        wrong: Bools = given & ~moved & ~((stored > 0) & (stored <= own * 1.02 + 1))
+        own = np.where(of_mask > 0, of_mask, of_box)
+        most = np.fmax(of_box, of_mask) * 1.02 + 1
+        wrong: Bools = given & ~moved & ~((stored > 0) & (stored <= most))
     bad = sieve.found("area", wrong)
     return np.where((bad & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
 

@@ -7,12 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loopwright.vision.boxes import AnnotationError, Repaired
+from loopwright.vision.masks import Measured, measure
 from loopwright.vision.objects import Annotations, Floats, ImageEntry, Ints, Problem, no_collection
 
 _NUMBERS = frozenset({int, float})
@@ -30,10 +33,12 @@ def _read(source: Path) -> Annotations:
     images, image_at = _images(data["images"], problems)
     classes, class_at = _categories(data["categories"], problems)
     entries = data["annotations"]
-    rows = _usable(entries, image_at, class_at, problems)
+    rows, raw = _usable(entries, image_at, class_at, problems)
     kept = entries if len(rows) == len(entries) else [entries[row] for row in rows]
-    raw = np.array([entry["bbox"] for entry in kept], np.float64).reshape(-1, 4)
-    _ids_twice(kept, problems)
+    ids = [entry.get("id") for entry in kept]
+    _ids_twice(ids, problems)
+    image = _places(kept, "image_id", image_at)
+    masks = _masks(kept, images, image, problems)
     return Annotations(
         kind="coco",
         source=source,
@@ -41,17 +46,33 @@ def _read(source: Path) -> Annotations:
         classes=classes,
         boxes=np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:]], 1),
         raw=raw,
-        labels=_whole(class_at[entry["category_id"]] for entry in kept),
-        image=_whole(image_at[entry["image_id"]] for entry in kept),
-        ids=[entry.get("id") for entry in kept],
-        area=np.array([_number(entry.get("area", np.nan)) for entry in kept], np.float64),
-        extent=extents(kept),
-        crowd=np.array([bool(entry.get("iscrowd")) for entry in kept], bool),
+        labels=_places(kept, "category_id", class_at),
+        image=image,
+        ids=ids,
+        area=_numbers(kept, "area"),
+        extent=masks.extent if masks else None,
+        mask_area=masks.area if masks else None,
+        crowd=_truths(kept, "iscrowd"),
         rows=np.asarray(rows, np.int64),
         origin=data,
         read_as="xywh",
         problems=problems,
     )
+
+
+def _masks(
+    entries: Sequence[Any], images: Sequence[ImageEntry], image: Ints, problems: list[Problem]
+) -> Measured | None:
+    """The masks' frames and areas; those that cannot be read are listed."""
+    given = [entry.get("segmentation") for entry in entries]
+    if not any(given):
+        return None
+    sizes = np.array([(entry.width, entry.height) for entry in images], np.float64)
+    found = measure(given, sizes.reshape(-1, 2)[image])
+    for row, fault in found.faults if found else []:
+        where = f"{images[int(image[row])].file_name}#{entries[row].get('id')}"
+        problems.append(Problem("bad_mask", where, fault))
+    return found
 
 
 def _loads(text: bytes) -> Any:
@@ -76,8 +97,21 @@ def _parsed(source: Path) -> dict[str, Any]:
     return data
 
 
-def _whole(values: Any) -> Ints:
-    return np.fromiter(values, np.int64)
+def _places(entries: Sequence[Any], key: str, at: Mapping[Any, int]) -> Ints:
+    """Where in the images or categories the id under a key is, for each entry."""
+    return np.fromiter(map(at.__getitem__, map(itemgetter(key), entries)), np.int64, len(entries))
+
+
+def _numbers(entries: Sequence[Any], key: str) -> Floats:
+    """The number under a key, NaN where there is none, -1 for what is no number."""
+    values = [entry.get(key, np.nan) for entry in entries]
+    if not set(map(type, values)) <= {float}:
+        values = list(map(_number, values))
+    return np.fromiter(values, np.float64, len(values))
+
+
+def _truths(entries: Sequence[Any], key: str) -> NDArray[np.bool_]:
+    return np.fromiter(map(bool, [entry.get(key) for entry in entries]), bool, len(entries))
 
 
 def _number(value: Any) -> float:
@@ -143,10 +177,11 @@ def _usable(
     image_at: Mapping[Any, int],
     class_at: Mapping[Any, int],
     problems: list[Problem],
-) -> Sequence[int]:
-    """Which annotations can become rows; the others are listed."""
-    if _all_plain(entries, image_at, class_at):
-        return range(len(entries))
+) -> tuple[Sequence[int], Floats]:
+    """Which annotations can become rows, and their boxes; the others are listed."""
+    boxes = _all_plain(entries, image_at, class_at)
+    if boxes is not None:
+        return range(len(entries)), boxes
     rows = []
     for number, entry in enumerate(entries):
         problem = _fault(entry, f"annotations[{number}]", image_at, class_at)
@@ -154,27 +189,36 @@ def _usable(
             rows.append(number)
         else:
             problems.append(problem)
-    return rows
+    return rows, _table([entries[row]["bbox"] for row in rows])
 
 
-def _all_plain(entries: Sequence[Any], images: Mapping[Any, int], known: Mapping[Any, int]) -> bool:
-    """Whether nothing needs a closer look; a million entries take this fast way."""
+def _all_plain(
+    entries: Sequence[Any], images: Mapping[Any, int], known: Mapping[Any, int]
+) -> Floats | None:
+    """The boxes where nothing needs a closer look: a million entries take this fast way."""
     try:
-        boxes = [entry["bbox"] for entry in entries]
-        if not all(map(images.__contains__, [entry["image_id"] for entry in entries])):
-            return False
-        if not all(map(known.__contains__, [entry["category_id"] for entry in entries])):
-            return False
-    except (KeyError, TypeError):
-        return False
-    if not set(map(type, boxes)) <= {list} or not set(map(len, boxes)) <= {4}:
-        return False
-    return set(map(type, chain.from_iterable(boxes))) <= {int, float} and _all_fit(boxes)
+        boxes = list(map(itemgetter("bbox"), entries))
+        if not all(map(images.__contains__, map(itemgetter("image_id"), entries))):
+            return None
+        if not all(map(known.__contains__, map(itemgetter("category_id"), entries))):
+            return None
+        if set(map(type, boxes)) - {list} or set(map(len, boxes)) - {4}:
+            return None
+        plain = set(map(type, chain.from_iterable(boxes))) <= _NUMBERS
+        return _table(boxes) if plain else None
+    except (KeyError, TypeError, OverflowError):
+        return None
 
 
-def _all_fit(boxes: Sequence[Any]) -> bool:
+def _table(boxes: Sequence[Any]) -> Floats:
+    """Boxes as (n, 4), each column in one piece. Raises OverflowError for 10**400."""
+    flat = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes))
+    return np.asfortranarray(flat.reshape(-1, 4))
+
+
+def _all_fit(box: Any) -> bool:
     try:
-        np.array(boxes, np.float64)
+        _table([box])
     except OverflowError:
         return False
     return True
@@ -188,7 +232,7 @@ def _fault(
     where = f"{where} id {entry.get('id')!r}"
     box = entry.get("bbox")
     plain = isinstance(box, list) and len(box) == 4 and set(map(type, box)) <= _NUMBERS
-    if not plain or not _all_fit([box]):
+    if not plain or not _all_fit(box):
         return Problem("bad_entry", where, f"bbox {box!r}"[:80])
     if not _known(entry.get("image_id"), image_at):
         return Problem("unknown_image", where, f"image_id {entry.get('image_id')!r}")
@@ -201,31 +245,11 @@ def _known(value: Any, table: Mapping[Any, int]) -> bool:
     return isinstance(value, str | int | float) and value in table
 
 
-def _ids_twice(entries: Sequence[Any], problems: list[Problem]) -> None:
-    ids = [entry.get("id") for entry in entries]
+def _ids_twice(ids: Sequence[Any], problems: list[Problem]) -> None:
     if set(map(type, ids)) <= {int, str} and len(set(ids)) == len(ids):
         return
     for key, count in Counter(map(repr, ids)).items():
         problems += [Problem("duplicate_annotation_id", f"id {key}")] * (count - 1)
-
-
-def extents(entries: Sequence[Mapping[str, Any]]) -> Floats | None:
-    """The frames of polygon masks (n, 4), NaN for run-length masks and none; None without any."""
-    frames = [_frame(entry.get("segmentation")) for entry in entries]
-    if not any(frame is not None for frame in frames):
-        return None
-    nothing = (np.nan,) * 4
-    return np.array([frame or nothing for frame in frames], np.float64)
-
-
-def _frame(polygons: Any) -> tuple[float, ...] | None:
-    if not polygons or not isinstance(polygons, list):
-        return None
-    try:
-        points = np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in polygons])
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return (*points.min(0).tolist(), *points.max(0).tolist()) if len(points) else None
 
 
 def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path) -> None:

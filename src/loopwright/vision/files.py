@@ -16,6 +16,7 @@ from loopwright.registry import DATASETS
 from loopwright.vision.annotations import Audit, audit, read
 from loopwright.vision.boxes import AnnotationError, policy_of
 from loopwright.vision.images import confine, image_files, probe
+from loopwright.vision.masks import RunLengths
 
 _LOGGER = logging.getLogger("loopwright.vision")
 _BROKEN = ("error", "drop", "keep")
@@ -131,6 +132,14 @@ class BoxDataset(BaseDataset):
         boxes = found.annotations.boxes
         return np.arange(len(boxes)), boxes.tolist(), np.zeros(len(boxes), bool)
 
+    def get_data_info(self, idx: int) -> Info:
+        """The annotation of one image; run lengths of masks become arrays where asked for."""
+        info = super().get_data_info(idx)
+        for instance in info["instances"]:
+            if isinstance(instance.get("mask"), dict):
+                instance["mask"] = RunLengths(instance["mask"])
+        return info
+
     def filter_data(self) -> list[Info]:
         """Without images of no object or a side under ``min_size``, if so asked; not in test."""
         rules = self.filter_cfg or {}
@@ -162,12 +171,12 @@ def _numbers(there: Sequence[str], wanted: Any, where: str) -> dict[int, int]:
 
 
 def _more(annotations: Any, row: int) -> Info:
-    """Polygons and keypoints of a COCO object, where it has them."""
+    """Mask, where it can be read, and keypoints of a COCO object, where it has them."""
     if annotations.kind != "coco":
         return {}
     entry = annotations.origin["annotations"][int(annotations.rows[row])]
     more: Info = {}
-    if isinstance(entry.get("segmentation"), list) and entry["segmentation"]:
+    if annotations.extent is not None and np.isfinite(annotations.extent[row]).all():
         more["mask"] = entry["segmentation"]
     if isinstance(entry.get("keypoints"), list):
         more["keypoints"] = entry["keypoints"]

@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 
 PROBLEMS = {
     "bad_entry": ("drop", "not readable as an object: wrong type, missing key, not four numbers"),
+    "bad_mask": ("keep", "its mask cannot be read; its box is not compared with it"),
     "unknown_category": ("drop", "its class is not among the categories"),
     "unknown_image": ("drop", "its image is not among the images"),
     "duplicate_annotation_id": ("renumber", "an annotation id is used twice"),
@@ -60,10 +61,10 @@ class Annotations:
     """All objects of a dataset as parallel rows, and what was wrong with the rest of the file.
 
     ``boxes`` (n, 4) are xyxy in pixels from 0, ``labels`` (n,) count in ``classes``, ``image``
-    (n,) in ``images``; ``area`` (n,) and ``extent`` (n, 4), the frame of a mask, are NaN where not
-    given; ``rows`` (n,) is where each object is in ``origin``, which only its format reads.
-    ``read_as`` says how the four numbers were understood (``xywh``, ``xyxy``, ``cxcywh``) and
-    ``raw`` (n, 4) holds them as they stand in the file.
+    (n,) in ``images``; ``area`` (n,), ``extent`` (n, 4), the frame of a mask, and ``mask_area``
+    (n,) are NaN where not given; ``rows`` (n,) is where each object is in ``origin``, which only
+    its format reads. ``read_as`` says how the four numbers were understood (``xywh``, ``xyxy``,
+    ``cxcywh``) and ``raw`` (n, 4) holds them as they stand in the file.
     """
 
     kind: str
@@ -83,6 +84,7 @@ class Annotations:
     read_as: str
     problems: Sequence[Problem] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    mask_area: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

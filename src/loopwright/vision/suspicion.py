@@ -34,7 +34,9 @@ def suspect(annotations: Annotations) -> list[Suspicion]:
     known = (sizes > 0).all(1) & np.isfinite(annotations.raw).all(1)
     if known.sum() < _FEWEST:
         return []
-    raw, sizes, boxes = annotations.raw[known], sizes[known], annotations.boxes[known]
+    raw, sizes, boxes = (
+        np.asfortranarray(rows[known]) for rows in (annotations.raw, sizes, annotations.boxes)
+    )
     checks: list[Callable[[str, Floats, Floats, Floats], Suspicion | None]] = [
         _scale,
         _reading,

@@ -98,8 +98,9 @@ TRANSFORMS.register_module(name="LoadImageFromNDArray", module=LoadImageFromFile
 class LoadAnnotations(BaseTransform):
     """Boxes, labels, masks and the label map from ``instances`` and ``seg_map_path``.
 
-    An instance has ``bbox`` (xyxy), ``bbox_label``, ``ignore_flag`` and ``mask`` (polygons, or an
-    (H, W) array). ``reduce_zero_label`` makes class 0 the ignored 255 and moves the rest down.
+    An instance has ``bbox`` (xyxy), ``bbox_label``, ``ignore_flag`` and ``mask`` (polygons, or
+    what numpy makes an (H, W) array of); one without a mask is ignored where masks are asked for.
+    ``reduce_zero_label`` makes class 0 the ignored 255 and moves the rest down.
     """
 
     def __init__(
@@ -140,10 +141,13 @@ class LoadAnnotations(BaseTransform):
             results["gt_bboxes_labels"] = np.array(labels, np.int64)
         if self.with_mask:
             height, width = results["img_shape"]
-            masks = [mask_of(instance["mask"], height, width) for instance in instances]
+            masks = [mask_of(instance.get("mask", []), height, width) for instance in instances]
             results["gt_masks"] = (
                 np.stack(masks) if masks else np.zeros((0, height, width), np.uint8)
             )
+            if "gt_ignore_flags" in results:
+                without = np.array(["mask" not in instance for instance in instances], bool)
+                results["gt_ignore_flags"] |= without
 
     def _label_map(self, results: Results) -> np.ndarray:
         found = results.get("gt_seg_map")
@@ -162,9 +166,12 @@ class LoadAnnotations(BaseTransform):
 
 
 def mask_of(mask: Any, height: int, width: int) -> np.ndarray:
-    """A uint8 mask (H, W) from one, or from polygons ``[[x, y, x, y, ...], ...]``."""
-    if isinstance(mask, np.ndarray) and mask.ndim == 2:
-        return mask.astype(np.uint8)
+    """A uint8 mask (H, W) from polygons ``[[x, y, x, y, ...], ...]``, or from one for numpy."""
+    if hasattr(mask, "__array__"):
+        drawn = np.asarray(mask, np.uint8)
+        if drawn.shape != (height, width):
+            raise DataError(f"a mask of {drawn.shape} in an image of {(height, width)}")
+        return drawn
     if not isinstance(mask, list | tuple):
         raise DataError(f"a mask is an array or a list of polygons, got {type(mask).__name__}")
     from PIL import ImageDraw
