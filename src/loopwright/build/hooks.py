@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
+from loopwright.build.default_hooks import DEFAULT_HOOKS, KNOWN, completed
 from loopwright.build.spec import check_section
 from loopwright.config import ConfigError
 from loopwright.core import get_priority
 from loopwright.hooks import Hook
 from loopwright.registry import HOOKS
-
-DEFAULT_HOOKS: dict[str, dict[str, Any]] = {
-    "runtime_info": {"type": "RuntimeInfoHook"},
-    "finite_loss": {"type": "FiniteLossHook"},
-    "timer": {"type": "IterTimerHook"},
-    "sampler_seed": {"type": "DistSamplerSeedHook"},
-    "logger": {"type": "LoggerHook"},
-    "param_scheduler": {"type": "ParamSchedulerHook"},
-    "checkpoint": {"type": "CheckpointHook", "interval": 1},
-}
-KNOWN = (*DEFAULT_HOOKS, "visualization", "early_stopping", "ema")
 
 
 def hook_configs(
@@ -27,11 +18,15 @@ def hook_configs(
 ) -> list[tuple[str, Any]]:
     """Every hook to add as (where it was said, config or object), in order of registration.
 
-    ``default`` replaces defaults by name; None there removes one.
+    ``default`` replaces defaults by name; one without ``type`` changes arguments of the default,
+    None removes it.
+
+    >>> dict(hook_configs({"checkpoint": {"interval": 5}}, None))["default_hooks.checkpoint"]
+    {'interval': 5, 'type': 'CheckpointHook'}
     """
     chosen: dict[str, Any] = {**DEFAULT_HOOKS}
     for name, cfg in (default or {}).items():
-        chosen[name] = cfg
+        chosen[name] = completed(name, cfg)
         if strict and name not in KNOWN:
             _refuse_misspelt(name, default or {})
     said = [(f"default_hooks.{name}", cfg) for name, cfg in chosen.items() if cfg is not None]
@@ -39,8 +34,6 @@ def hook_configs(
 
 
 def _refuse_misspelt(name: str, section: dict[str, Any]) -> None:
-    from difflib import get_close_matches
-
     if get_close_matches(name, KNOWN, n=1, cutoff=0.8):
         check_section("default_hooks", {name: section[name]}, KNOWN)
 

@@ -13,22 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from loopwright.model.compile_options import checked
 from loopwright.model.wrap import unwrap
 
-KEYS = (
-    "enabled",
-    "mode",
-    "backend",
-    "dynamic",
-    "fullgraph",
-    "options",
-    "modules",
-    "recompile_limit",
-    "on_limit",
-    "on_failure",
-    "target",
-    "disable",
-)
 _REPORT = "_loopwright_compile"
 
 
@@ -85,25 +72,6 @@ def compile_report(model: nn.Module) -> CompileReport | None:
     """What the compiler did for a model so far; None for one that was not compiled."""
     backend: CountingBackend | None = unwrap(model).__dict__.get(_REPORT)
     return None if backend is None else backend.counted()
-
-
-def checked(cfg: Any) -> dict[str, Any]:
-    """The options in a `compile` section, after checking names and values."""
-    if isinstance(cfg, bool):
-        return {"enabled": cfg}
-    if not isinstance(cfg, Mapping):
-        raise TypeError(f"compile must be True, False or a dict, got {cfg!r}")
-    for key in cfg:
-        if key not in KEYS:
-            near = get_close_matches(key, KEYS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f" (there are {', '.join(KEYS)})"
-            raise ValueError(f"compile has no {key!r}{hint}")
-    for key in ("on_limit", "on_failure"):
-        if cfg.get(key, "warn") not in ("warn", "error"):
-            raise ValueError(f"compile.{key} must be 'warn' or 'error', got {cfg[key]!r}")
-    if cfg.get("target", "forward") != "forward":
-        raise ValueError(f"compile.target must be 'forward', got {cfg['target']!r}")
-    return {key: value for key, value in cfg.items() if key != "target"}
 
 
 def _chosen(model: nn.Module, globs: Any) -> dict[str, nn.Module]:

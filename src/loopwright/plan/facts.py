@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from loopwright.build.default_hooks import completed
 from loopwright.core import every, interval_at, val_due
 
 NOMINAL = 100  # steps an epoch where nobody knows
@@ -131,7 +132,7 @@ def checkpoints_at(
 ) -> tuple[tuple[int, ...], str]:
     """When regular checkpoints are written, and in which unit."""
     hooks = cfg.get("default_hooks") or {}
-    hook = hooks.get("checkpoint", {"interval": 1}) if isinstance(hooks, dict) else {"interval": 1}
+    hook = completed("checkpoint", hooks.get("checkpoint", {}) if isinstance(hooks, dict) else {})
     if not isinstance(hook, dict):
         return (), "epoch"
     per_epoch = bool(hook.get("by_epoch", True))

@@ -67,6 +67,9 @@ class Node:
     def warning(self, message: str, key: Any = None) -> Finding:
         return self._finding("warning", message, key)
 
+    def note(self, message: str, key: Any = None) -> Finding:
+        return self._finding("note", message, key)
+
     def _finding(self, level: Level, message: str, key: Any) -> Finding:
         path = self.path if key is None else f"{self.path}.{key}" if self.path else str(key)
         return Finding(level, path, self.origin(key), message)

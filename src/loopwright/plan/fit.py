@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.build.default_hooks import completed
 from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.config import ConfigError
 from loopwright.plan.facts import Facts
@@ -160,7 +161,7 @@ def _checkpoints(root: Node, facts: Facts) -> Iterator[Finding]:
         return
     node = root.child("default_hooks").child("checkpoint")
     last = facts.max_epochs if facts.checkpoint_unit == "epoch" else facts.max_iters
-    interval = hook.get("interval", -1)
+    interval = completed("checkpoint", hook).get("interval", -1)
     if isinstance(interval, int) and interval > last:
         yield node.warning(
             f"is {interval}, but the run ends at {facts.checkpoint_unit} {last}: "

@@ -9,6 +9,7 @@ from loopwright.build.hooks import hook_configs
 from loopwright.core import POINTS, get_priority
 from loopwright.hooks.hook import GENERIC, Hook
 from loopwright.plan.finding import Node
+from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.structure import Lookup
 from loopwright.registry import HOOKS
 
@@ -54,7 +55,7 @@ def _planned(root: Node, where: str, cfg: Any, lookup: Lookup) -> PlannedHook:
     kind = cfg.get("type") if isinstance(cfg, dict) else type(cfg)
     try:
         found = lookup(HOOKS, kind)
-    except (KeyError, ValueError):
+    except NOT_FOUND:
         found = None
     said = cfg.get("priority") if isinstance(cfg, dict) else None
     name = getattr(found, "__name__", None) or str(getattr(kind, "dotted", kind))

@@ -15,9 +15,11 @@ from loopwright.optim.options import (
     scaler_options,
 )
 from loopwright.optim.specs import kind_of, torch_kind
-from loopwright.optim.torch_kinds import PER_UPDATE, PER_VALIDATION, TORCH, UNDRAWN
+from loopwright.optim.torch_kinds import PER_VALIDATION, TORCH, UNDRAWN
+from loopwright.optim.torch_nested import counts_updates
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.optimizers import optimizers_of, schedules_of
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
 from loopwright.registry import (
@@ -25,9 +27,7 @@ from loopwright.registry import (
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
-    RefusedNameError,
     Registry,
-    UnknownNameError,
 )
 
 PARAMWISE = (
@@ -104,7 +104,7 @@ _WRAPPER = (
 def _known(node: Node, registry: Registry, lookup: Lookup, key: str) -> Iterator[Finding]:
     try:
         lookup(registry, node.value[key])
-    except (UnknownNameError, RefusedNameError) as error:
+    except NOT_FOUND as error:
         yield node.error(str(error), key)
 
 
@@ -231,10 +231,19 @@ def _torch_rules(node: Node, kind: str) -> Iterator[Finding]:
     elif kind in PER_VALIDATION:
         if not node.value.get("monitor"):
             yield node.error(f"{kind} needs monitor: the metric of validation it follows", "type")
-    elif kind in PER_UPDATE:
-        if node.value.get("by_epoch"):
-            yield node.error(f"{kind} counts updates of the weights, not epochs", "by_epoch")
-    elif "by_epoch" not in node.value:
+    else:
+        yield from _counted(node, kind)
+
+
+def _counted(node: Node, kind: str) -> Iterator[Finding]:
+    try:
+        per_update = counts_updates(kind, node.value)
+    except (ValueError, TypeError) as error:
+        yield node.error(str(error), "schedulers")
+        return
+    if per_update and node.value.get("by_epoch"):
+        yield node.error(f"{kind} counts updates of the weights, not epochs", "by_epoch")
+    elif not per_update and "by_epoch" not in node.value:
         yield node.error(f"torch's {kind} does not say what it counts: give by_epoch", "type")
 
 
@@ -242,7 +251,7 @@ def _own_schedule(node: Node, kind: str, lookup: Lookup, root: Node) -> Iterator
     """A schedule of the user's own, or a misspelt one of ours."""
     try:
         target = lookup(PARAM_SCHEDULERS, node.value["type"])
-    except (UnknownNameError, RefusedNameError):
+    except NOT_FOUND:
         target = None
     near = get_close_matches(kind, [*SCHEDULES, *TORCH, *UNDRAWN], n=1)
     if target is None and near and not root.value.get("custom_imports"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.optim.specs import kind_of
@@ -13,14 +12,13 @@ from loopwright.plan.finding import Finding, Node
 from loopwright.plan.fit import check_fit
 from loopwright.plan.hook_order import PlannedHook, at_points, hook_order
 from loopwright.plan.making import Making
+from loopwright.plan.names import Names
 from loopwright.plan.optimization import check_optimization, check_schedules
 from loopwright.plan.optimizers import optimizers_of, scaled
 from loopwright.plan.rates import Curve, draw, not_drawn
 from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
-from loopwright.plan.structure import Lookup, check_files, check_hooks, check_keys
-from loopwright.registry import HOOKS, RefusedNameError, Registry, UnknownNameError
-from loopwright.registry.build import resolve
-from loopwright.registry.scope import ROOT_ALIASES
+from loopwright.plan.settings import check_settings
+from loopwright.plan.structure import check_files, check_hooks, check_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,8 @@ def make_plan(
     values = getattr(cfg, "_cfg_dict", cfg)
     root = Node(values, "")
     torch_part = with_model and values.get("model") is not None
-    lookup = _full_lookup(values, imported) if torch_part else _hooks_only(values, imported)
-    making = Making(root, foreign=foreign_scope(values) is not None)
+    lookup = Names.of(values, imported=imported, hooks_only=not torch_part)
+    making = Making(root, foreign=lookup.library is not None)
     notes = making.notes
     samples = _samples(values, making) if torch_part and with_data else None
     facts = read_facts(values, samples=samples, world=world, epoch_length=epoch_length)
@@ -76,9 +74,10 @@ def make_plan(
             f"steps per epoch are not known: drawn with {facts.epoch_length} "
             "(say --epoch-length to give them)"
         )
-    scope = foreign_scope(values)
-    if scope is not None:
-        notes.append(f"{scope} registers nothing here: names that only it knows are not checked")
+    if lookup.library is not None:
+        notes.append(
+            f"{lookup.library} registers nothing here: names that only it knows are not checked"
+        )
     notes += not_drawn(values.get("param_scheduler"), facts)
     findings = making.findings
     findings[:0] = _findings(root, facts, lookup)
@@ -96,10 +95,10 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
     """All that is wrong with a config's structure, without making its model or data."""
     values = getattr(cfg, "_cfg_dict", cfg)
     facts = read_facts(values, samples=None)
-    return list(_findings(Node(values, ""), facts, _full_lookup(values, imported)))
+    return list(_findings(Node(values, ""), facts, Names.of(values, imported=imported)))
 
 
-def _findings(root: Node, facts: Facts | None, lookup: Lookup) -> Any:
+def _findings(root: Node, facts: Facts | None, lookup: Names) -> Any:
     yield from check_keys(root)
     yield from check_loops(root, lookup)
     yield from check_model(root, lookup)
@@ -108,52 +107,13 @@ def _findings(root: Node, facts: Facts | None, lookup: Lookup) -> Any:
     yield from check_schedules(root, facts, lookup)
     yield from check_hooks(root, lookup)
     yield from check_evaluators(root, lookup)
+    yield from check_settings(root, lookup)
     yield from check_files(root)
     yield from check_fit(root, facts)
 
 
 def _stops_model(finding: Finding) -> bool:
     return finding.path.startswith(("model", "optim_wrapper"))
-
-
-# -- names ---------------------------------------------------------------------------------
-
-
-def _customs(values: dict[str, Any]) -> bool:
-    return bool(values.get("custom_imports"))
-
-
-def _full_lookup(values: dict[str, Any], imported: bool) -> Lookup:
-    def lookup(registry: Registry, kind: Any) -> Any:
-        try:
-            return resolve(kind, registry)
-        except (UnknownNameError, RefusedNameError):
-            if (_customs(values) and not imported) or (foreign and not _almost(registry, kind)):
-                return None
-            raise
-
-    foreign = foreign_scope(values) is not None
-    return lookup
-
-
-def foreign_scope(values: dict[str, Any]) -> str | None:
-    """The library whose names the config uses and that registers nothing here, if there is one."""
-    scope = values.get("default_scope")
-    if not isinstance(scope, str) or scope in ROOT_ALIASES:
-        return None
-    return None if any(r.scope == scope for r in HOOKS.root.family()) else scope
-
-
-def _almost(registry: Registry, kind: Any) -> bool:
-    """Whether a name is one of ours misspelt, rather than another library's."""
-    name = str(getattr(kind, "dotted", kind))
-    return bool(get_close_matches(name, registry.names(), n=1, cutoff=0.93))
-
-
-def _hooks_only(values: dict[str, Any], imported: bool) -> Lookup:
-    """Hooks are known without torch; other names are left unchecked."""
-    full = _full_lookup(values, imported)
-    return lambda registry, kind: full(registry, kind) if registry is HOOKS else None
 
 
 # -- the parts that need torch ---------------------------------------------------------------

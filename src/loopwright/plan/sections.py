@@ -10,6 +10,7 @@ from loopwright.build.sets import evaluators_of, named_sets, set_options
 from loopwright.config import ConfigError
 from loopwright.optim.specs import kind_of
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.signature import misfits
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
 from loopwright.registry import (
@@ -19,8 +20,6 @@ from loopwright.registry import (
     METRICS,
     MODELS,
     TRANSFORMS,
-    RefusedNameError,
-    UnknownNameError,
 )
 
 BUILT_IN_LOOPS = {
@@ -85,7 +84,7 @@ def _own_loop(node: Node, name: str, root: Node, lookup: Lookup) -> Iterator[Fin
     """A loop of the user's own is checked by its signature, where it is known here."""
     try:
         target = lookup(LOOPS, node.value["type"])
-    except (UnknownNameError, RefusedNameError) as error:
+    except NOT_FOUND as error:
         yield node.error(str(error), "type")
         return
     if target is not None:

@@ -31,8 +31,13 @@ def misfits(node: Node, target: Any, given: tuple[str, ...] = ()) -> Iterator[Fi
     }
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     keys = [k for k in node.value if k not in ("type", "_scope_")]
-    if not open_ended:
-        yield from _unknown(node, keys, [p for p in parameters if p not in given], target)
+    takes = [p for p in parameters if p not in given]
+    if open_ended:
+        takes += _inherited(target)
+        nearly = [k for k in keys if get_close_matches(str(k), takes, n=1, cutoff=0.85)]
+        yield from _unknown(node, nearly, takes, target)
+    else:
+        yield from _unknown(node, keys, takes, target)
     yield from _missing(node, keys, parameters, given, target)
     hints = _hints(target)
     for key in keys:
@@ -50,6 +55,15 @@ def _unknown(node: Node, keys: list[str], takes: list[str], target: Any) -> Iter
         yield node.error(
             f"{name} takes no argument {key!r}{hint} (it takes {', '.join(takes) or 'none'})", key
         )
+
+
+def _inherited(target: Any) -> list[str]:
+    """The arguments of base classes, to which a class with ``**kwargs`` may pass them on."""
+    found: list[str] = []
+    for kind in getattr(target, "__mro__", ())[1:-1]:
+        if "__init__" in vars(kind):
+            found += list(inspect.signature(kind.__init__).parameters)[1:]
+    return found
 
 
 def _missing(

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from loopwright.build.hooks import KNOWN
+from loopwright.build.default_hooks import KNOWN, completed
 from loopwright.build.sets import named_sets
 from loopwright.build.spec import TYPES, misspelt_keys
 from loopwright.core import get_priority
+from loopwright.optim.specs import kind_of
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.names import NOT_FOUND, Names
 from loopwright.plan.signature import misfits
-from loopwright.registry import HOOKS, RefusedNameError, Registry, UnknownNameError
+from loopwright.registry import HOOKS, MODELS, Registry
 
-Lookup = Callable[[Registry, Any], Any]
+Lookup = Names
 SECTIONS = {
     "env_cfg": ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit", "num_threads", "device"),
     "randomness": ("seed", "diff_rank_seed", "deterministic"),
     "auto_scale_lr": ("enable", "base_batch_size"),
     "custom_imports": ("imports", "allow_failed_imports"),
 }
+EMA_HOOK = ("type", "priority", "ema_type", "strict_load", "begin_iter", "begin_epoch", "_scope_")
 GROUPS = {
     "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
     "validation": ("val_dataloader", "val_cfg", "val_evaluator"),
@@ -81,12 +84,18 @@ def check_hooks(root: Node, lookup: Lookup) -> Iterator[Finding]:
     default = root.value.get("default_hooks")
     if isinstance(default, dict):
         node = root.child("default_hooks")
-        yield from unknown_keys(node, KNOWN, cutoff=0.75)
-        for child in node.children():
-            yield from _check_hook(child, lookup)
+        misspelt = {f.path: f for f in unknown_keys(node, KNOWN, cutoff=0.75)}
+        yield from misspelt.values()
+        for name in node.value:
+            if f"{node.path}.{name}" not in misspelt:
+                yield from _check_hook(_completed(node.child(name), name), lookup)
     if isinstance(root.value.get("custom_hooks"), list | tuple):
         for child in root.child("custom_hooks").children():
             yield from _check_hook(child, lookup)
+
+
+def _completed(node: Node, name: str) -> Node:
+    return Node(completed(name, node.value), node.path, node.inherited)
 
 
 def _check_hook(node: Node, lookup: Lookup) -> Iterator[Finding]:
@@ -97,8 +106,23 @@ def _check_hook(node: Node, lookup: Lookup) -> Iterator[Finding]:
             get_priority(node.value["priority"])
         except (ValueError, TypeError) as error:
             yield node.error(str(error), "priority")
-    rest = {k: v for k, v in node.value.items() if k != "priority"}
-    yield from check_typed(node, HOOKS, lookup, only=tuple(rest))
+    rest = tuple(k for k in node.value if k != "priority")
+    found = list(check_typed(node, HOOKS, lookup, only=rest))
+    told = {finding.path for finding in found}
+    yield from found
+    yield from (f for f in _check_passed_on(node, lookup) if f.path not in told)
+
+
+def _check_passed_on(node: Node, lookup: Lookup) -> Iterator[Finding]:
+    """What EMAHook does not take itself goes to the average that it names."""
+    if kind_of(node.value) != "EMAHook":
+        return
+    average = node.value.get("ema_type", "ExponentialMovingAverage")
+    rest = tuple(k for k in node.value if k not in EMA_HOOK)
+    options = _only(node.value, rest)
+    options["type"] = average
+    passed = Node(options, node.path, node.inherited)
+    yield from check_typed(passed, MODELS, lookup, given=("model",))
 
 
 def check_typed(
@@ -119,13 +143,21 @@ def check_typed(
         return
     try:
         target = lookup(registry, kind)
-    except (UnknownNameError, RefusedNameError) as error:
+    except NOT_FOUND as error:
         yield node.error(str(error), "type")
         return
     if target is None:
         return
     seen = node if only is None else Node(_only(node.value, only), node.path, node.inherited)
-    yield from misfits(seen, target, given)
+    found = list(misfits(seen, target, given))
+    if found and lookup.may_be_anothers(kind, target):
+        yield node.note(
+            f"{kind} is taken for {lookup.library}'s, not checked: ours "
+            f"{found[0].message.partition(' ')[2].partition(';')[0].partition(' (it takes')[0]}",
+            "type",
+        )
+        return
+    yield from found
 
 
 def _only(value: Any, keys: tuple[str, ...]) -> Any:
@@ -142,7 +174,7 @@ def check_files(root: Node) -> Iterator[Finding]:
     for key in ("load_from",):
         value = root.value.get(key)
         if isinstance(value, str) and _lacks(value):
-            yield root.error(f"{value} does not exist{_nearest_file(value)}", key)
+            yield root.error(f"{value} does not exist{nearest_file(value)}", key)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = root.value.get(key)
         several = None if key == "train_dataloader" else named_sets(loader)
@@ -155,14 +187,14 @@ def _dataset_files(node: Node) -> Iterator[Finding]:
     value = node.value
     base = value.get("data_root") or ""
     if isinstance(base, str) and base and _lacks(base):
-        yield node.error(f"{base} does not exist{_nearest_file(base)}", "data_root")
+        yield node.error(f"{base} does not exist{nearest_file(base)}", "data_root")
         return
     for key in ("ann_file", "img_dir", "ann_dir"):
         name = value.get(key)
         if isinstance(name, str) and name:
             path = os.path.join(base, name) if isinstance(base, str) else name
             if _lacks(path):
-                yield node.error(f"{path} does not exist{_nearest_file(path)}", key)
+                yield node.error(f"{path} does not exist{nearest_file(path)}", key)
     if isinstance(value.get("dataset"), dict):
         yield from _dataset_files(node.child("dataset"))
 
@@ -171,7 +203,8 @@ def _lacks(path: str) -> bool:
     return "://" not in path and not os.path.exists(os.path.expanduser(path))
 
 
-def _nearest_file(path: str) -> str:
+def nearest_file(path: str) -> str:
+    """`; did you mean …?` for the file nearest to one that is not there."""
     folder, name = os.path.split(path.rstrip("/"))
     try:
         near = get_close_matches(name, os.listdir(folder or "."), n=1)

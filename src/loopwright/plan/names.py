@@ -1,0 +1,70 @@
+"""What the names in a config mean to a plan, and which it takes on trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from loopwright.registry import HOOKS, BuildError, RefusedNameError, Registry, UnknownNameError
+from loopwright.registry.build import resolve
+from loopwright.registry.scope import ROOT_ALIASES
+
+NOT_FOUND = (UnknownNameError, RefusedNameError, BuildError)
+"""What looking up a `type` may raise."""
+
+# Where our classes share a name with those of libraries, which take other arguments.
+_HOMONYMS = ("loopwright.vision.", "loopwright.evaluation.")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Looks names up as building would; None is a name that is taken on trust.
+
+    ``imported`` says that the modules of ``custom_imports`` were imported, ``library`` is the
+    library that the config is written for and that registers nothing here, ``hooks_only`` leaves
+    all other names unchecked, for which torch would be imported.
+    """
+
+    custom: bool
+    imported: bool
+    library: str | None
+    hooks_only: bool = False
+
+    @classmethod
+    def of(cls, values: dict[str, Any], *, imported: bool, hooks_only: bool = False) -> Names:
+        """The names of a config."""
+        return cls(bool(values.get("custom_imports")), imported, foreign_scope(values), hooks_only)
+
+    def __call__(self, registry: Registry, kind: Any) -> Any:
+        """The class or function; raises as building would."""
+        if self.hooks_only and registry is not HOOKS:
+            return None
+        try:
+            return resolve(kind, registry)
+        except (UnknownNameError, RefusedNameError):
+            if self.custom and not self.imported:
+                return None
+            if self.library is not None and not _almost(registry, kind):
+                return None
+            raise
+
+    def may_be_anothers(self, kind: Any, target: Any) -> bool:
+        """Whether a bare name that ours answers may mean the library's class of that name."""
+        module = f"{getattr(target, '__module__', '')}."
+        bare = isinstance(kind, str) and "." not in kind
+        return self.library is not None and bare and module.startswith(_HOMONYMS)
+
+
+def foreign_scope(values: dict[str, Any]) -> str | None:
+    """The library whose names the config uses and that registers nothing here, if there is one."""
+    scope = values.get("default_scope")
+    if not isinstance(scope, str) or scope in ROOT_ALIASES:
+        return None
+    return None if any(r.scope == scope for r in HOOKS.root.family()) else scope
+
+
+def _almost(registry: Registry, kind: Any) -> bool:
+    """Whether a name is one of ours misspelt, rather than another library's."""
+    name = str(getattr(kind, "dotted", kind))
+    return bool(get_close_matches(name, registry.names(), n=1, cutoff=0.93))

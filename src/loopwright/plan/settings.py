@@ -1,0 +1,115 @@
+"""The settings of a run: launcher, resuming, compiling, devices, what is logged where."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from loopwright.build.policies import faults, on_resume
+from loopwright.config import ConfigError
+from loopwright.model.compile_options import checked as checked_compile
+from loopwright.plan.finding import Finding, Node
+from loopwright.plan.making import refused
+from loopwright.plan.names import Names
+from loopwright.plan.structure import check_typed, nearest_file, unknown_keys
+from loopwright.registry import LOG_PROCESSORS, MODEL_WRAPPERS, MODELS, VISBACKENDS, VISUALIZERS
+
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+SYNC_BN = ("torch",)
+START_METHODS = ("fork", "spawn", "forkserver")
+INNER = {
+    "mp_cfg": ("mp_start_method", "opencv_num_threads"),
+    "dist_cfg": ("backend", "timeout", "init_backend", "init_method", "world_size", "rank"),
+}
+
+
+def check_settings(root: Node, names: Names) -> Iterator[Finding]:
+    """Every setting that a run would refuse when it starts, or pass over."""
+    yield from _choice(root, "launcher", LAUNCHERS)
+    yield from _choice(root, "sync_bn", SYNC_BN)
+    yield from _level(root)
+    yield from _resume(root)
+    yield from _environment(root)
+    yield from _seed(root)
+    yield from _refusals(root, "compile", checked_compile)
+    yield from _refusals(root, "on_resume", on_resume)
+    yield from _refusals(root, "faults", faults)
+    yield from _typed_parts(root, names)
+
+
+def _choice(node: Node, key: str, choices: tuple[str, ...]) -> Iterator[Finding]:
+    value = node.value.get(key)
+    if value is None or value in choices:
+        return
+    near = get_close_matches(str(value), choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    yield node.error(f"must be one of {', '.join(choices)}, got {value!r}{hint}", key)
+
+
+def _level(root: Node) -> Iterator[Finding]:
+    level = root.value.get("log_level")
+    if isinstance(level, str) and level.upper() not in logging.getLevelNamesMapping():
+        yield from _choice(root, "log_level", tuple(logging.getLevelNamesMapping()))
+
+
+def _resume(root: Node) -> Iterator[Finding]:
+    """A path to go on from must be there; a word is no path."""
+    value = root.value.get("resume")
+    if not isinstance(value, str) or "://" in value or os.path.exists(os.path.expanduser(value)):
+        return
+    meant = "resume=True goes on from the newest checkpoint of the run folder"
+    word = value.lower() in ("auto", "true", "yes", "latest", "last")
+    hint = f"; {meant}" if word else nearest_file(value)
+    yield root.error(f"must be True, False or a checkpoint; {value!r} is not there{hint}", "resume")
+
+
+def _environment(root: Node) -> Iterator[Finding]:
+    if not isinstance(root.value.get("env_cfg"), dict):
+        return
+    node = root.child("env_cfg")
+    for key, known in INNER.items():
+        if isinstance(node.value.get(key), dict):
+            cutoff = 0.7 if key == "dist_cfg" else 0.0  # more goes to torch as it is
+            yield from unknown_keys(node.child(key), known, cutoff=cutoff)
+    if isinstance(node.value.get("mp_cfg"), dict):
+        yield from _choice(node.child("mp_cfg"), "mp_start_method", START_METHODS)
+
+
+def _seed(root: Node) -> Iterator[Finding]:
+    section = root.value.get("randomness")
+    seed = section.get("seed") if isinstance(section, dict) else None
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        yield root.child("randomness").error(
+            f"must be a whole number or None, got {seed!r}", "seed"
+        )
+
+
+def _refusals(root: Node, key: str, check: Callable[[Any], Any]) -> Iterator[Finding]:
+    """What the section's own check says, at the key that it names."""
+    value = root.value.get(key)
+    if value is None or (key != "compile" and not isinstance(value, dict)):
+        return  # its type is told elsewhere
+    try:
+        check(value)
+    except (ValueError, TypeError, ConfigError) as error:
+        yield refused(root, key, str(error))
+
+
+def _typed_parts(root: Node, names: Names) -> Iterator[Finding]:
+    """Parts that are built by name beside the model and the data."""
+    for key, registry, default, given in (
+        ("visualizer", VISUALIZERS, "Visualizer", ("name", "save_dir")),
+        ("log_processor", LOG_PROCESSORS, "LogProcessor", ()),
+        ("model_wrapper_cfg", MODEL_WRAPPERS, "MMDistributedDataParallel", ("module",)),
+        ("data_preprocessor", MODELS, None, ()),
+    ):
+        if isinstance(root.value.get(key), dict):
+            node = root.child(key)
+            yield from check_typed(node, registry, names, given=given, default=default)
+    visualizer = root.value.get("visualizer")
+    if isinstance(visualizer, dict) and isinstance(visualizer.get("vis_backends"), list | tuple):
+        for backend in root.child("visualizer").child("vis_backends").children():
+            yield from check_typed(backend, VISBACKENDS, names, given=("save_dir",))
