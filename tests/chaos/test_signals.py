@@ -37,7 +37,7 @@ class Sending(Hook):
         def send(*args, **facts):
             if self.left == 0:
                 for number in numbers:
-                    os.kill(os.getpid(), number)
+                    signal.raise_signal(number)  # to this thread: kill may choose another
                     time.sleep(apart)
             self.left -= 1
 
