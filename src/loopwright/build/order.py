@@ -7,7 +7,7 @@ from typing import Any
 
 from loopwright.build.parts import compiled
 from loopwright.checkpoint import find_state_dict, load_any
-from loopwright.model import check_expected, fingerprint, init_weights
+from loopwright.model import check_expected, fingerprint, init_weights, unwrap
 from loopwright.model.fingerprints import check_ranks
 from loopwright.model.pretrained import weights_read_with
 
@@ -24,8 +24,7 @@ def prepare(runner: Any) -> None:
     runner.param_schedulers  # noqa: B018  built here: they take the first step on the final lr
     runner.val_loop  # noqa: B018  built here: a mistake in it must show before training
     runner.call_hook("before_run")
-    with weights_read_with(_read_weights):
-        init_weights(runner.model, runner.seed)
+    _initialise(runner)
     runner.load_or_resume()
     _same_start(runner)
     wrapper.initialize_count_status(runner.model, runner.progress.iter, loop.max_iters)
@@ -33,6 +32,16 @@ def prepare(runner: Any) -> None:
         wrapper.after_backward = partial(runner.call_hook, "after_backward")
     if compiled(runner.model, runner.spec.compile, runner.logger.info):
         runner.register_hook({"type": "CompileReportHook"})
+
+
+def _initialise(runner: Any) -> None:
+    """Initialise what was not loaded already (``runner.resume(path)`` may come before the run)."""
+    model = unwrap(runner.model)
+    kept = {n: t.clone() for n, t in model.state_dict().items() if n in runner.loaded_names}
+    with weights_read_with(_read_weights):
+        init_weights(runner.model, runner.seed)
+    if kept:
+        model.load_state_dict(kept, strict=False)
 
 
 def _read_weights(path: str, /, *, map_location: str) -> Any:

@@ -242,10 +242,12 @@ def load_checkpoint(
     runner.call_hook("after_load_checkpoint", checkpoint=state)
     weights = state.get("state_dict", state.get("model", state))
     report = load_weights(unwrap(runner.model), weights, strict=strict, revise_keys=revise_keys)
+    runner.loaded_names = frozenset(report.loaded)
     runner.logger.info(f"loaded {filename}: {report}")
     return state
 
 
 def load_exactly(runner: Any, weights: dict[str, Any]) -> None:
     """Weights of a resumed run: every one must be there and fit."""
-    load_weights(unwrap(runner.model), weights, strict=True)
+    report = load_weights(unwrap(runner.model), weights, strict=True)
+    runner.loaded_names = frozenset(report.loaded)

@@ -63,6 +63,7 @@ class Runner(MMEngineNames):
         self.requests = Requests()
         self.loaded = self.resuming = False
         self.failed_saves = 0
+        self.loaded_names: frozenset[str] = frozenset()
         self.left_out: set[int] = set()
         self.data_start: tuple[int, int, int] | None = None
         self.stores: dict[Any, Any] = {}

@@ -40,14 +40,18 @@ def pack(
 
 
 def unpack(runner: Any, state: dict[str, Any]) -> None:
-    """Put a packed state back into a run whose parts are built."""
+    """Put a packed state back into a run.
+
+    The schedules are built first, for making them moves the learning rate that is then restored.
+    """
+    schedulers = runner.param_schedulers if "param_schedulers" in state else []
     runner.load_model_state(state["state_dict"])
     runner.progress.load_state_dict(state["progress"])
     if "optimizer" in state:
         runner.optim_wrapper.load_state_dict(state["optimizer"])
         _put_gradients(runner, state.get("gradients") or {})
     if "param_schedulers" in state:
-        _load_schedulers(runner, runner.param_schedulers, state["param_schedulers"])
+        _load_schedulers(runner, schedulers, state["param_schedulers"])
     runner.message_hub.load_state_dict(state["message_hub"])
     runner.storage.load_state_dict(state["storage"])
     runner.writers.load_state_dict(state["writers"])
