@@ -327,9 +327,10 @@ UNDRAWN = (
     "LambdaLR",
     "MultiplicativeLR",
     "ReduceLROnPlateau",
+    "SWALR",
     "SequentialLR",
 )
-"""Those that hold code or other schedulers, or follow a metric."""
+"""Those that hold code or other schedulers, follow a metric, or start from wherever the lr is."""
 
 
 def torch_name(kind: Any, bare: str, options: Any) -> str | None:
