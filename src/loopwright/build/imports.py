@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from difflib import get_close_matches
+from pkgutil import iter_modules
 from typing import Any
 
 from loopwright.build.spec import check_section
 from loopwright.config import ConfigError
+from loopwright.config.provenance import origin_of
 from loopwright.registry import allow_packages
 
 
@@ -16,8 +19,8 @@ def import_custom(cfg: dict[str, Any], filename: str | None = None) -> list[str]
     """Import what ``custom_imports`` lists; modules beside the config are found first.
 
     Returns the names imported. Raises ConfigError for one that is not there (unless
-    ``allow_failed_imports``), naming the folders looked in; other errors of the user's module go
-    on as they are.
+    ``allow_failed_imports``), naming the folders looked in and the nearest module there; other
+    errors of the user's module go on as they are.
     """
     section = cfg.get("custom_imports")
     if not section:
@@ -26,15 +29,17 @@ def import_custom(cfg: dict[str, Any], filename: str | None = None) -> list[str]
     names = section.get("imports") or []
     names = [names] if isinstance(names, str) else list(names)
     beside = os.path.dirname(os.path.abspath(filename)) if filename else os.getcwd()
-    for folder in (os.getcwd(), beside):
+    folders = list(dict.fromkeys((beside, os.getcwd())))
+    for folder in reversed(folders):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    done = [n for n in names if _import(n, beside, bool(section.get("allow_failed_imports")))]
+    may_fail = bool(section.get("allow_failed_imports"))
+    done = [name for name in names if _import(name, folders, may_fail, section)]
     allow_packages(*(name.partition(".")[0] for name in done))
     return done
 
 
-def _import(name: str, beside: str, may_fail: bool) -> bool:
+def _import(name: str, folders: list[str], may_fail: bool, section: Any) -> bool:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -45,6 +50,13 @@ def _import(name: str, beside: str, may_fail: bool) -> bool:
             return False
         raise ConfigError(
             f"custom_imports names {name!r}, which is neither installed nor a module in "
-            f"{beside} or {os.getcwd()}"
+            f"{' or '.join(folders)}{_nearest(name, folders)}",
+            origin_of(section, "imports"),
         ) from None
     return True
+
+
+def _nearest(name: str, folders: list[str]) -> str:
+    there = [module.name for module in iter_modules(folders)]
+    near = get_close_matches(name.partition(".")[0], there, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

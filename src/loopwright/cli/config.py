@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from loopwright.config import Config, ConfigError, apply_overrides
+from loopwright.cli.files import ExistingFile
+from loopwright.cli.overrides import overridden
+from loopwright.config import Config, ConfigError
 from loopwright.config.diff import differences
 from loopwright.config.dump import dump as dump_text
 from loopwright.config.provenance import short, walk_leaves
@@ -43,7 +45,7 @@ def read(
     """The config of a file with the overrides of the command line."""
     folders = dict(entry.partition("=")[::2] for entry in library)
     config = Config.fromfile(path, trust=trust_config, packages=folders)
-    result: Config = apply_overrides(config, overrides)
+    result: Config = overridden(config, overrides)
     return result
 
 
@@ -60,7 +62,7 @@ def reported() -> Iterator[None]:
 
 
 @command.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+@click.argument("path", type=ExistingFile())
 @click.argument("overrides", nargs=-1, metavar="[key=value ...]")
 @click.option("--why", metavar="KEY", help="Every value KEY has had and where it was written.")
 @click.option("--origins", is_flag=True, help="One line a value, with the place it comes from.")
@@ -80,8 +82,8 @@ def show(path: str, overrides: tuple[str, ...], why: str | None, origins: bool, 
 
 
 @command.command()
-@click.argument("left", type=click.Path(exists=True, dir_okay=False))
-@click.argument("right", type=click.Path(exists=True, dir_okay=False))
+@click.argument("left", type=ExistingFile())
+@click.argument("right", type=ExistingFile())
 @reading
 def diff(left: str, right: str, **how: Any) -> None:
     """Say what differs between two configs. Ends with 1 where they differ, as diff does."""
@@ -94,7 +96,7 @@ def diff(left: str, right: str, **how: Any) -> None:
 
 
 @command.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+@click.argument("path", type=ExistingFile())
 @click.argument("overrides", nargs=-1, metavar="[key=value ...]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="A .py, .yaml or .json file.")
 @click.option(

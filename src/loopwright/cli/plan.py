@@ -8,12 +8,14 @@ import sys
 
 import click
 
+from loopwright.cli.files import ExistingFile
+from loopwright.cli.overrides import overridden
 from loopwright.cli.run import reported
-from loopwright.config import Config, apply_overrides
+from loopwright.config import Config
 
 
 @click.command()
-@click.argument("config", type=click.Path(exists=True, dir_okay=False))
+@click.argument("config", type=ExistingFile())
 @click.argument("overrides", nargs=-1, metavar="[key=value ...]")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--html", "html", metavar="FILE", help="Write one HTML page.")
@@ -47,7 +49,7 @@ def command(
     there are warnings, 2 when there are errors.
     """
     with reported(debug):
-        cfg = apply_overrides(Config.fromfile(config, trust=trust_config), overrides)
+        cfg = overridden(Config.fromfile(config, trust=trust_config), overrides)
         if imports:
             importlib.import_module("loopwright.cli.run").import_users(cfg, config)
         planning = importlib.import_module("loopwright.plan")

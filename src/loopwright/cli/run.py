@@ -14,7 +14,9 @@ from typing import Any
 
 import click
 
-from loopwright.config import Config, ConfigError, apply_overrides
+from loopwright.cli.files import ExistingFile
+from loopwright.cli.overrides import overridden
+from loopwright.config import Config, ConfigError
 from loopwright.registry import BuildError, RefusedNameError, UnknownNameError, allow_packages
 
 EXIT_CONFIG = 2
@@ -26,7 +28,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments and options that every running command takes."""
     for option in reversed(
         (
-            click.argument("config", type=click.Path(exists=True, dir_okay=False)),
+            click.argument("config", type=ExistingFile()),
             click.argument("overrides", nargs=-1, metavar="[key=value ...]"),
             click.option("--work-dir", help="Folder of the run; default work_dirs/<config name>."),
             click.option(
@@ -57,7 +59,7 @@ def read(
 ) -> Config:
     """The config with the command line's wishes in it, and the user's modules imported."""
     cfg = Config.fromfile(config, trust=trust_config)
-    cfg = apply_overrides(cfg, [*overrides, *cfg_options])
+    cfg = overridden(cfg, [*overrides, *cfg_options])
     if work_dir is not None:
         cfg["work_dir"] = work_dir
     elif cfg.get("work_dir") is None:
