@@ -4,15 +4,20 @@ import errno
 import io
 import os
 import signal
+import stat
 import sys
+import tempfile
 import time
+import traceback
+from pathlib import Path
 
 import pytest
 import torch
-from lives import digests, make
+from lives import digests, fork, make
 from toy import Net, Samples, loader, spec
 
-from loopwright.checkpoint import SaveError, Store
+from loopwright.checkpoint import CheckpointError, SaveError, Store
+from loopwright.config import ConfigError
 from loopwright.files import Disk, Locked
 from loopwright.hooks import Hook, NonFiniteLossError
 
@@ -75,13 +80,64 @@ def test_the_number_of_failed_saves_is_the_configs(tmp_path):
     assert runner.iter == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_takes_no_files_is_an_error_before_the_first_iteration(tmp_path):
-    runner = make(plain(tmp_path))
-    tmp_path.chmod(0o500)
-    with pytest.raises((SaveError, PermissionError)):
-        runner.train()
-    assert runner.iter == 0
+@pytest.fixture
+def open_folder():
+    """A folder that users other than the one who runs the tests may reach, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("when", ["from the start", "after the set-up"])
+def test_a_folder_that_takes_no_files_is_an_error_before_the_first_iteration(open_folder, when):
+    home = open_folder / "run"
+    make(plain(open_folder / "other"))  # all is imported now that another user may not read
+
+    def job():
+        if os.geteuid() == 0:  # root may write everywhere
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        home.mkdir()
+        if when == "from the start":
+            home.chmod(0o500)
+        runner = None
+        try:
+            runner = make(plain(home))
+            home.chmod(0o500)
+            runner.train()
+        except SaveError as error:
+            started = runner is not None and runner.iter
+            sys.exit(error.exit_code if "takes no files" in str(error) and not started else 1)
+
+    said = open_folder / "said"
+    assert os.waitstatus_to_exitcode(fork(job, output=said)) == 74, said.read_text()
+
+
+def test_a_file_where_the_folder_should_be_is_the_same_error(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(SaveError, match="takes no files") as caught:
+        make(plain(tmp_path / "run"))
+    assert caught.value.exit_code == 74
+
+
+def test_a_run_folder_is_its_users_alone(tmp_path):
+    make(plain(tmp_path / "new" / "run"))
+    assert stat.S_IMODE((tmp_path / "new" / "run").stat().st_mode) == 0o700
+    (tmp_path / "old").mkdir(mode=0o755)
+    make(plain(tmp_path / "old"))
+    assert stat.S_IMODE((tmp_path / "old").stat().st_mode) == 0o755
+
+
+def test_a_checkpoint_that_others_may_write_is_told_or_refused(tmp_path, caplog):
+    tmp_path.chmod(0o755)
+    make(plain(tmp_path, train_cfg={"type": "EpochBasedTrainLoop", "max_epochs": 1})).train()
+    (path,) = (tmp_path / "iter_6").glob("state.json")
+    path.chmod(0o666)
+    with pytest.raises(CheckpointError, match=r"state.json may be written by every user"):
+        make(plain(tmp_path, faults={"others_files": "refuse"})).train()
+    tmp_path.chmod(0o700)
+    make(plain(tmp_path, faults={"others_files": "refuse"})).train()
 
 
 def test_a_second_run_in_one_folder_ends_with_73(tmp_path):
@@ -264,6 +320,60 @@ class Closed(io.TextIOBase):
 
     def flush(self):
         raise BrokenPipeError(errno.EPIPE, "broken pipe")
+
+
+def test_hanging_up_does_not_end_the_run(tmp_path):
+    class HangUp(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 3:
+                os.kill(os.getpid(), signal.SIGHUP)
+
+    assert fork(lambda: make(plain(tmp_path), hooks=(HangUp(),)).train()) == 0
+    assert Store(tmp_path).newest().step == 30
+
+
+POINTS = [point for point in Hook.stages if "test" not in point and "load" not in point]
+
+
+def failing(point, policy):
+    """A hook that fails at one point."""
+    said = {point: lambda *args, **facts: 1 / 0, "on_error": policy}
+    return type("Watch", (Hook,), said)()
+
+
+def test_a_failing_hook_ends_the_run_in_order(tmp_path):
+    config = spec(tmp_path, train_cfg={"type": "EpochBasedTrainLoop", "max_epochs": 1})
+    for point in POINTS:
+        ended = []
+
+        class Ending(Hook):
+            def after_run(self, runner, ended=ended):
+                ended.append(runner.iter)
+
+        home = tmp_path / point
+        hooks = (failing(point, "stop"), Ending())
+        with pytest.raises(ZeroDivisionError) as caught:
+            make({**config, "work_dir": str(home)}, hooks=hooks).train()
+        assert f"raised by hook Watch at {point}" in "".join(caught.value.__notes__)
+        assert "in <lambda>" in "".join(traceback.format_exception(caught.value))
+        assert len(ended) == 1, point
+        assert Store(home).newest() is None or Store(home).load()
+
+
+def test_hooks_that_only_watch_may_fail(tmp_path):
+    hooks = tuple(failing(point, "disable") for point in POINTS)
+    runner = make(spec(tmp_path), hooks=hooks)
+    runner.train()
+    assert runner.iter == 30
+    assert {hook.on_error for hook in hooks} == {"disabled"}
+
+
+def test_a_hooks_policy_stands_in_its_config(tmp_path):
+    hook = {"type": "NaiveVisualizationHook", "on_error": "disable"}
+    runner = make(plain(tmp_path, custom_hooks=[hook]))
+    assert [type(h).__name__ for h in runner.hooks if h.on_error == "disable"] == [hook["type"]]
+    with pytest.raises(ConfigError, match=r"on_error must be one of stop, disable, got 'disabel'"):
+        make(plain(tmp_path, custom_hooks=[{**hook, "on_error": "disabel"}]))
 
 
 def test_a_closed_terminal_does_not_end_the_run(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from loopwright.files import (
     atomic_write,
     check_space,
     confine,
+    not_ours_alone,
     open_regular,
     probe,
     read_bytes,
@@ -222,3 +223,23 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path):
         pass
     os.close(writing)
     os.waitpid(child, 0)
+
+
+def test_whose_a_file_is_matters_where_others_can_reach_it(tmp_path):
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "iter_1"
+    folder.mkdir()
+    (folder / "MANIFEST.json").write_text("{}")
+    assert not_ours_alone(folder) is None
+    (folder / "MANIFEST.json").chmod(0o666)
+    assert "MANIFEST.json may be written by every user" in str(not_ours_alone(folder))
+    tmp_path.chmod(0o700)
+    assert not_ours_alone(folder) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_another_users_file_is_told(tmp_path):
+    (tmp_path / "a").write_text("")
+    os.chown(tmp_path / "a", 65534, 65534)
+    assert "belongs to another user (65534)" in str(not_ours_alone(tmp_path / "a"))
+    assert not_ours_alone(tmp_path / "missing") is None

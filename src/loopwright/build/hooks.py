@@ -12,6 +12,9 @@ from loopwright.core import get_priority
 from loopwright.hooks import Hook
 from loopwright.registry import HOOKS
 
+OF_ANY_HOOK = ("priority", "on_error")  # in a hook's config, but no arguments of its class
+ON_ERROR = ("stop", "disable")
+
 
 def hook_configs(
     default: dict[str, Any] | None, custom: list[Any] | None, *, strict: bool = True
@@ -41,12 +44,16 @@ def _refuse_misspelt(name: str, section: dict[str, Any]) -> None:
 def build_hook(cfg: Any, where: str = "custom_hooks") -> tuple[Any, int]:
     """A hook and the number that orders it; ``priority`` in the config wins over the class's.
 
-    Raises ConfigError for something that is no hook, ValueError for an unknown priority.
+    ``on_error='disable'`` in the config leaves the hook out from its first error on, instead of
+    ending the run: for hooks that only watch. Raises ConfigError for something that is no hook,
+    ValueError for an unknown priority.
     """
     if not isinstance(cfg, dict):
         return cfg, get_priority(getattr(cfg, "priority", "NORMAL"))
-    arguments = {key: value for key, value in cfg.items() if key != "priority"}
+    arguments = {key: value for key, value in cfg.items() if key not in OF_ANY_HOOK}
     hook = HOOKS.build(_like(cfg, arguments))
+    if "on_error" in cfg:
+        hook.on_error = _checked(cfg["on_error"], where)
     if not isinstance(hook, Hook) and not hasattr(hook, "before_train"):
         raise ConfigError(f"{where}: {type(hook).__name__} is not a hook; derive it from Hook")
     said = cfg.get("priority", getattr(hook, "priority", "NORMAL"))
@@ -58,8 +65,17 @@ def build_hook(cfg: Any, where: str = "custom_hooks") -> tuple[Any, int]:
 
 def _like(cfg: Any, arguments: dict[str, Any]) -> Any:
     """``arguments`` as a copy of ``cfg`` that still knows where its keys were written."""
-    if "priority" not in cfg:
+    if set(cfg) == set(arguments):
         return cfg
     copied = cfg.copy()
-    copied.pop("priority")
+    for key in OF_ANY_HOOK:
+        copied.pop(key, None)
     return copied if set(copied) == set(arguments) else arguments
+
+
+def _checked(on_error: Any, where: str) -> str:
+    if on_error not in ON_ERROR:
+        raise ConfigError(
+            f"{where}.on_error must be one of {', '.join(ON_ERROR)}, got {on_error!r}"
+        )
+    return str(on_error)

@@ -20,9 +20,28 @@ def binder(runner: Any) -> Callable[[Any, str], Callable[..., Any] | None]:
         method = getattr(hook, point, None)
         if method is None or not (_said(hook, point) or _said(hook, GENERIC.get(point))):
             return None
-        return partial(method, runner)
+        call = partial(method, runner)
+        if getattr(hook, "on_error", "stop") == "stop":
+            return call
+        return _forgiven(hook, point, call, runner.logger)
 
     return bind
+
+
+def _forgiven(hook: Any, point: str, call: Callable[..., Any], logger: Any) -> Callable[..., Any]:
+    """The call of a hook that only watches: its first error is told, then it is left out."""
+
+    def watch(**facts: Any) -> None:
+        if hook.on_error == "disabled":
+            return
+        try:
+            call(**facts)
+        except Exception:
+            hook.on_error = "disabled"
+            name = type(hook).__name__
+            logger.warning(f"{name} failed at {point} and is left out from now on", exc_info=True)
+
+    return watch
 
 
 def own_bind(hook: Any, face: Any) -> Callable[[Any, str], Callable[..., Any] | None] | None:

@@ -24,6 +24,7 @@ class Hook:
     """
 
     priority: str | int = "NORMAL"
+    on_error: str = "stop"  # "disable": an error leaves the hook out and the run goes on
     stages = tuple(point for point in POINTS if "step" not in point and "backward" not in point)
 
     # -- the whole run ---------------------------------------------------------------------

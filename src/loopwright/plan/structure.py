@@ -106,7 +106,9 @@ def _check_hook(node: Node, lookup: Lookup) -> Iterator[Finding]:
             get_priority(node.value["priority"])
         except (ValueError, TypeError) as error:
             yield node.error(str(error), "priority")
-    rest = tuple(k for k in node.value if k != "priority")
+    if node.value.get("on_error", "stop") not in ("stop", "disable"):
+        yield node.error("must be one of stop, disable", "on_error")
+    rest = tuple(k for k in node.value if k not in ("priority", "on_error"))
     found = list(check_typed(node, HOOKS, lookup, only=rest))
     told = {finding.path for finding in found}
     yield from found

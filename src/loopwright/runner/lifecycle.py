@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from loopwright.checkpoint import SaveError
 from loopwright.dist.signals import leave, listening
-from loopwright.files import RunLock, probe
+from loopwright.files import RunLock, private_folder, probe
 from loopwright.runner import saving
 from loopwright.runner.recording import current
 
@@ -22,9 +24,9 @@ def alive(runner: Any) -> Iterator[None]:
     written and SystemExit(75) or KeyboardInterrupt is raised. Raises Locked when another run uses
     the folder, SaveError when it takes no files.
     """
-    with _lock(runner), listening(runner.requests), current(runner):
+    check_folder(runner)
+    with _lock(runner), listening(runner.requests), unplugged(), current(runner):
         try:
-            _check_folder(runner)
             yield
         except BaseException as error:
             _end_badly(runner, error)
@@ -40,17 +42,33 @@ def alive(runner: Any) -> Iterator[None]:
             leave(reason, f"at iteration {runner.iter}, checkpoint written")
 
 
+@contextmanager
+def unplugged() -> Iterator[None]:
+    """A terminal that is closed (SIGHUP) does not end the run; where it is ignored it stays so."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _lock(runner: Any) -> AbstractContextManager[Any]:
     """The folder is held by the main process, which alone writes into it."""
     return RunLock(runner.work_dir) if runner.rank == 0 else nullcontext()
 
 
-def _check_folder(runner: Any) -> None:
-    """Better to hear now that the folder takes no files than at the first save."""
-    if runner.rank != 0 or not runner.has_training:
+def check_folder(runner: Any) -> None:
+    """Better to hear now that the folder takes no files than at the first save: SaveError."""
+    if runner.rank != 0:
         return
     try:
-        probe(runner.work_dir)
+        private_folder(runner.work_dir)
+        if runner.has_training:
+            probe(runner.work_dir)
     except OSError as error:
         text = f"work_dir {runner.work_dir} takes no files: {error}"
         raise SaveError(error.errno, text) from error

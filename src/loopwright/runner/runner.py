@@ -30,7 +30,7 @@ from loopwright.optim import build_param_scheduler
 from loopwright.registry import RUNNERS, init_default_scope
 from loopwright.registry.whereabouts import building
 from loopwright.runner import recording, resuming, saving
-from loopwright.runner.lifecycle import alive
+from loopwright.runner.lifecycle import alive, check_folder
 from loopwright.runner.loops import length_of
 from loopwright.runner.names import MMEngineNames
 from loopwright.runner.rollback import run_training
@@ -68,7 +68,7 @@ class Runner(MMEngineNames):
         self.data_start: tuple[int, int, int] | None = None
         self.stores: dict[Any, Any] = {}
         self.work_dir = os.path.abspath(self.spec.work_dir)
-        os.makedirs(self.work_dir, exist_ok=True)
+        check_folder(self)
         self.hook_table = HookTable(binder(self))
         self.logger = recording.build_logger(self)
         self.storage, self.message_hub = recording.build_storage(self)
