@@ -1,8 +1,12 @@
 """Experiment trackers, read back by their own libraries (skipped where one is not installed)."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +118,86 @@ def test_a_dvclive_folder_holds_every_value(tmp_path, monkeypatch):
     visualizer.close()
     text = (tmp_path / "live" / "plots" / "metrics" / "loss.tsv").read_text()
     assert text.split() == ["step", "loss", "10", "0.5"]
+
+
+WRITE = """
+import sys
+sys.path.insert(0, {here!r})
+from test_trackers import records
+from loopwright.log.writers import {writer}
+
+writer = {writer}({arguments})
+{before}
+for record in records():
+    writer.write(record)
+writer.log_text("config.py", "a = 1")
+writer.close()
+{after}
+"""
+
+
+def written(folder, **parts):
+    """What a process of its own prints that wrote the records; these libraries start threads."""
+    code = WRITE.format(here=str(Path(__file__).parent), **{"before": "", "after": "", **parts})
+    env = {**os.environ, "HOME": str(folder), "CLEARML_OFFLINE_MODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_aim_repository_holds_every_value_and_picture(tmp_path):
+    pytest.importorskip("aim")
+    told = written(
+        tmp_path,
+        writer="AimWriter",
+        arguments="'repo', init_kwargs={'system_tracking_interval': None}",
+        before="name = writer.experiment.hash",
+        after="import aim, json\n"
+        "run = aim.Run(name, repo='repo')\n"
+        "found = {m.name: [m.context.to_dict()['tag'], m.values.sparse_list()[1]]\n"
+        "         for m in run.metrics() if not m.name.startswith('__')}\n"
+        "images = [i['name'] for i in run.collect_sequence_info('images')['images']]\n"
+        "print(json.dumps([run['config.py'], images, found]))",
+    )
+    text, images, found = json.loads(told.splitlines()[-1])
+    assert text == "a = 1"
+    assert images == ["seen"]
+    assert found == {
+        "loss": ["train", [0.5]],
+        "rare": ["train", [0.25]],
+        "val/acc": ["val", [90.0]],
+    }
+
+
+def test_an_offline_clearml_task_holds_every_value_at_its_iteration(tmp_path):
+    pytest.importorskip("clearml")
+    told = written(
+        tmp_path,
+        writer="ClearMLWriter",
+        arguments="init_kwargs={'project_name': 'demo', 'task_name': 'one', "
+        "'auto_connect_frameworks': False, 'auto_resource_monitoring': False}",
+        before="folder = str(writer.experiment.get_offline_mode_folder())",
+        after="print(folder)",
+    )
+    folder = Path(next(line for line in told.splitlines()[::-1] if "offline-" in line))
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    events = [event for line in lines for event in json.loads(line)]
+    numbers = {e["variant"]: (e["iter"], e["value"]) for e in events if "value" in e}
+    assert numbers == {"loss": (10, 0.5), "rare": (3, 0.25), "val/acc": (20, 90.0)}
+    assert [e["iter"] for e in events if e["type"] == "training_debug_image"] == [10]
+
+
+def test_an_offline_neptune_run_holds_every_series(tmp_path):
+    pytest.importorskip("neptune")
+    written(tmp_path, writer="NeptuneWriter", arguments="init_kwargs={'mode': 'offline'}")
+    [log] = tmp_path.glob(".neptune/offline/*/data-1.log")
+    rows = [json.loads(line)["obj"] for line in log.read_text().splitlines()]
+    named = {"/".join(row["path"]): row for row in rows}
+    series = {
+        name: [(value["step"], value["value"]) for value in named[name]["values"]]
+        for name in ("loss", "rare", "val/acc")
+    }
+    assert series == {"loss": [(10, 0.5)], "rare": [(3, 0.25)], "val/acc": [(20, 90.0)]}
+    assert {"seen", "config.py"} <= set(named)
