@@ -227,9 +227,9 @@ def test_custom_hooks_of_the_config_run_by_their_priority(tmp_path):
     assert type(trainer._hooks[0]).__name__ == "EmptyCacheHook"
 
 
-def test_a_config_of_neither_kind_says_what_is_wanted():
-    with pytest.raises(ConfigError, match=r"MMEngine's keys .* or a lazy config .* got SOLVER"):
-        source_of({"SOLVER": {}})
+def test_a_config_of_no_kind_says_what_is_wanted():
+    with pytest.raises(ConfigError, match=r"MMEngine's keys .* lazy config .*get_cfg.*; got data"):
+        source_of({"data": {}})
 
 
 def test_a_misspelt_key_of_train_is_refused(tmp_path):

@@ -1,6 +1,15 @@
 """detectron2's face: trainers and hooks over the same loop, storage, schedules and checkpoints."""
 
 from loopwright.trainer.base import TrainerBase
+from loopwright.trainer.catalog import (
+    DatasetCatalog,
+    MapDataset,
+    MetadataCatalog,
+    build_detection_test_loader,
+    build_detection_train_loader,
+    get_detection_dataset_dicts,
+)
+from loopwright.trainer.cfgnode import CfgNode
 from loopwright.trainer.checkpointing import (
     BestCheckpointer,
     Checkpointer,
@@ -9,6 +18,7 @@ from loopwright.trainer.checkpointing import (
 )
 from loopwright.trainer.data import endless
 from loopwright.trainer.default import DefaultTrainer
+from loopwright.trainer.defaults import configurable, get_cfg, global_cfg, set_global_cfg
 from loopwright.trainer.hook import HookBase
 from loopwright.trainer.hooks import (
     CallbackHook,
@@ -19,6 +29,7 @@ from loopwright.trainer.hooks import (
 )
 from loopwright.trainer.launching import DEFAULT_TIMEOUT, launch
 from loopwright.trainer.lazy import LazyCall, LazyConfig, instantiate
+from loopwright.trainer.predictor import DefaultPredictor
 from loopwright.trainer.setup import (
     create_ddp_model,
     default_argument_parser,
@@ -27,9 +38,31 @@ from loopwright.trainer.setup import (
     setup_logger,
 )
 from loopwright.trainer.simple import AMPTrainer, SimpleTrainer
+from loopwright.trainer.solver import (
+    build_lr_scheduler,
+    build_optimizer,
+    maybe_add_gradient_clipping,
+)
 from loopwright.trainer.timing import IterationTimer, TorchMemoryStats, TorchProfiler
+from loopwright.trainer.yacs_source import build_model
 
 __all__ = [
+    "CfgNode",
+    "DatasetCatalog",
+    "DefaultPredictor",
+    "MapDataset",
+    "MetadataCatalog",
+    "build_detection_test_loader",
+    "build_detection_train_loader",
+    "build_lr_scheduler",
+    "build_model",
+    "build_optimizer",
+    "configurable",
+    "get_cfg",
+    "get_detection_dataset_dicts",
+    "global_cfg",
+    "maybe_add_gradient_clipping",
+    "set_global_cfg",
     "DEFAULT_TIMEOUT",
     "AMPTrainer",
     "BestCheckpointer",

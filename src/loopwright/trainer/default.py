@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import nullcontext
+from inspect import getattr_static
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from loopwright.log import EventWriter
 from loopwright.trainer.autoscale import auto_scale_workers
 from loopwright.trainer.base import TrainerBase
 from loopwright.trainer.checkpointing import Checkpointer, PeriodicCheckpointer
-from loopwright.trainer.hooks import EvalHook, LRScheduler, PeriodicWriter
+from loopwright.trainer.hooks import EvalHook, LRScheduler, PeriodicWriter, PreciseBN
 from loopwright.trainer.predicting import callable_in_eval
 from loopwright.trainer.setup import create_ddp_model, default_writers, setup_logger
 from loopwright.trainer.simple import AMPTrainer, SimpleTrainer
@@ -33,9 +34,9 @@ class DefaultTrainer(TrainerBase):
     """Trains what a config says; override a ``build_…`` method or ``test`` to change a part.
 
     The config has MMEngine's keys (``model, train_dataloader, train_cfg, optim_wrapper,
-    param_scheduler, val_dataloader, val_evaluator, work_dir, …``) or is a lazy one (``model,
-    dataloader, optimizer, lr_multiplier, train``). ``trainer.resume_or_load(resume)`` before
-    ``trainer.train()``.
+    param_scheduler, val_dataloader, val_evaluator, work_dir, …``), is a lazy one (``model,
+    dataloader, optimizer, lr_multiplier, train``) or has detectron2's keys (`get_cfg`).
+    ``trainer.resume_or_load(resume)`` before ``trainer.train()``.
     """
 
     def __init__(self, cfg: Any) -> None:
@@ -54,7 +55,8 @@ class DefaultTrainer(TrainerBase):
             create_ddp_model(model, **self.settings.ddp), data_loader, optimizer
         )
         self._share()
-        self.scheduler = self.build_lr_scheduler(cfg, self._trainer.optim_wrapper)
+        scheduled = source.scheduled(self._trainer.optim_wrapper)
+        self.scheduler = self.build_lr_scheduler(cfg, scheduled)
         self.checkpointer = Checkpointer(model, self.output_dir, trainer=weakref.proxy(self))
         self.start_iter, self.max_iter = 0, self.settings.max_iter
         self._last_eval_results: dict[str, Any] = {}
@@ -126,10 +128,12 @@ class DefaultTrainer(TrainerBase):
         writers last.
         """
         settings, main = self.settings, dist.is_main_process()
-        evaluates = bool(self.test_names(self.cfg))
+        own = getattr_static(type(self), "test") is not vars(DefaultTrainer)["test"]
+        evaluates = own or self.test_names(self.cfg)
         return [
             IterationTimer(),
             None if self.scheduler in (None, []) else LRScheduler(scheduler=self.scheduler),
+            self._precise_bn(),
             PeriodicCheckpointer(
                 self.checkpointer, settings.checkpoint_period, max_to_keep=settings.max_to_keep
             )
@@ -138,6 +142,14 @@ class DefaultTrainer(TrainerBase):
             EvalHook(settings.eval_period, self._evaluate) if evaluates else None,
             PeriodicWriter(self.build_writers(), period=settings.log_period) if main else None,
         ]
+
+    def _precise_bn(self) -> PreciseBN | None:
+        """Before checkpoints and evaluations, since it changes the model."""
+        settings = self.settings
+        if not settings.precise_bn:
+            return None
+        loader = self.build_train_loader(self.cfg)
+        return PreciseBN(settings.eval_period, self.model, loader, settings.precise_bn)
 
     def build_writers(self) -> list[EventWriter]:
         """Console, ``metrics.json`` and TensorBoard in the output folder."""
@@ -151,7 +163,10 @@ class DefaultTrainer(TrainerBase):
 
     @classmethod
     def test(cls, cfg: Any, model: nn.Module, evaluators: Any = None) -> dict[str, Any]:
-        """Evaluate on every dataset; the results of the only one, or of each by its name."""
+        """Evaluate on every dataset; the results of the only one, or of each by its name.
+
+        A dataset whose `build_evaluator` raises NotImplementedError is left out with a warning.
+        """
         names = cls.test_names(cfg)
         if evaluators is not None and not isinstance(evaluators, list | tuple):
             evaluators = [evaluators]
@@ -159,7 +174,12 @@ class DefaultTrainer(TrainerBase):
             raise ValueError(f"{len(names)} datasets need as many evaluators: {len(evaluators)}")
         results: dict[str, Any] = {}
         for index, name in enumerate(names):
-            judge = cls.build_evaluator(cfg, name) if evaluators is None else evaluators[index]
+            try:
+                judge = cls.build_evaluator(cfg, name) if evaluators is None else evaluators[index]
+            except NotImplementedError as error:
+                logger.warning("%s is not evaluated: %s", name, error)
+                results[name] = {}
+                continue
             loader = cls.build_test_loader(cfg, name)
             results[name] = inference_on_dataset(callable_in_eval(model), loader, judge)
             if dist.is_main_process():

@@ -1,4 +1,4 @@
-"""MMEngine's evaluators and models where detectron2's evaluation expects its own kind."""
+"""Predicting: MMEngine's evaluators and models in detectron2's evaluation, and one image."""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ from loopwright.config.provenance import origin_of
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Counts are iterations; 0 as a period means never."""
+    """Counts are iterations; 0 as a period means never.
+
+    ``precise_bn`` is how many batches measure batch norm's statistics before an evaluation.
+    """
 
     output_dir: str
     max_iter: int
@@ -21,6 +24,7 @@ class Settings:
     max_to_keep: int | None = None
     weights: str = ""
     amp: bool = False
+    precise_bn: int = 0
     seed: int | None = None
     gather_metric_period: int = 20
     zero_grad_before_forward: bool = False

@@ -88,10 +88,10 @@ def _add(target: logging.Logger, handler: logging.Handler, how: logging.Formatte
 def default_setup(cfg: Any, args: Any) -> None:
     """Before anything is built: the output folder, loggers, the config in the folder, the seed.
 
-    The seed is the same on every rank, so that all build the same model.
+    The config is of any kind that a DefaultTrainer takes. The seed is the same on every rank, so
+    that all build the same model.
     """
-    train = cfg.get("train") or {}
-    folder = str(cfg.get("work_dir") or train.get("output_dir") or "./output")
+    folder, seed, benchmark = _facts(cfg)
     os.makedirs(folder, exist_ok=True)
     rank = dist.get_rank()
     setup_logger(folder, rank)
@@ -99,10 +99,21 @@ def default_setup(cfg: Any, args: Any) -> None:
     logger.info("command line arguments: %s", args)
     if rank == 0:
         _keep(cfg, folder)
-    seed = train.get("seed", (cfg.get("randomness") or {}).get("seed"))
     seed_everything(int(dist.sync_random_seed()) if seed is None else int(seed))
     if not getattr(args, "eval_only", False):
-        torch.backends.cudnn.benchmark = bool((cfg.get("env_cfg") or {}).get("cudnn_benchmark"))
+        torch.backends.cudnn.benchmark = bool(benchmark)
+
+
+def _facts(cfg: Any) -> tuple[str, int | None, Any]:
+    """Output folder, seed and whether cuDNN chooses by trying, by the keys of any dialect."""
+    if "SOLVER" in cfg:
+        seed = cfg.get("SEED", -1)
+        folder = str(cfg.get("OUTPUT_DIR") or "./output")
+        return folder, None if seed < 0 else seed, cfg.get("CUDNN_BENCHMARK")
+    train = cfg.get("train") or {}
+    folder = str(cfg.get("work_dir") or train.get("output_dir") or "./output")
+    seed = train.get("seed", (cfg.get("randomness") or {}).get("seed"))
+    return folder, seed, (cfg.get("env_cfg") or {}).get("cudnn_benchmark")
 
 
 def _keep(cfg: Any, folder: str) -> None:

@@ -250,13 +250,21 @@ class AMPTrainer(SimpleTrainer):
         )
 
     def _wrapped(self, optimizer: Any) -> OptimWrapper:
-        if isinstance(optimizer, OptimWrapper):
+        if isinstance(optimizer, AmpOptimWrapper):
             wrapper = optimizer
+        elif isinstance(optimizer, OptimWrapper):
+            if type(optimizer) is not OptimWrapper:
+                kind = type(optimizer).__name__
+                raise TypeError(f"an AMPTrainer needs an AmpOptimWrapper, got {kind}")
+            wrapper = AmpOptimWrapper(
+                optimizer=optimizer.optimizer,
+                accumulative_counts=optimizer._accumulative_counts,
+                clip_grad=optimizer.clip_grad_kwargs,
+                dtype=self.precision,
+            )
         else:
             wrapper = AmpOptimWrapper(optimizer=optimizer, dtype=self.precision)
         if self.grad_scaler is not None:
-            if not isinstance(wrapper, AmpOptimWrapper):
-                raise TypeError(f"a grad_scaler needs an AmpOptimWrapper, got {type(wrapper)}")
             wrapper.loss_scaler = self.grad_scaler
         return wrapper
 

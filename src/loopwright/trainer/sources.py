@@ -18,20 +18,23 @@ from loopwright.optim import build_optim_wrapper, build_param_scheduler
 from loopwright.trainer.lazy import instantiate
 from loopwright.trainer.predicting import AsDatasetEvaluator
 from loopwright.trainer.settings import Settings, positive
+from loopwright.trainer.yacs_source import YacsSource
 
 _KEPT = 8
 _SOURCES: dict[int, tuple[Any, Any]] = {}
 
 
-def source_of(cfg: Any) -> MMSource | LazySource:
+Source = Any  # MMSource, LazySource or YacsSource: parts and settings by the keys of one dialect
+
+
+def source_of(cfg: Any) -> Source:
     """The parts of a config; the same object for the same config, so that its loader is known.
 
-    Raises ConfigError for a config that is of neither kind.
+    Raises ConfigError for a config that is of no kind.
     """
     known = _SOURCES.get(id(cfg))
     if known is not None and known[0] is cfg:
-        source: MMSource | LazySource = known[1]
-        return source
+        return known[1]
     made = _source(cfg)
     _SOURCES[id(cfg)] = (cfg, made)
     while len(_SOURCES) > _KEPT:
@@ -39,14 +42,17 @@ def source_of(cfg: Any) -> MMSource | LazySource:
     return made
 
 
-def _source(cfg: Any) -> MMSource | LazySource:
+def _source(cfg: Any) -> Source:
+    if "SOLVER" in cfg and "MODEL" in cfg:
+        return YacsSource(cfg)
     if "train" in cfg and "dataloader" in cfg:
         return LazySource(cfg)
     if "train_dataloader" in cfg:
         return MMSource(cfg)
     raise ConfigError(
         "a DefaultTrainer reads MMEngine's keys (model, train_dataloader, train_cfg, "
-        "optim_wrapper, …) or a lazy config (model, dataloader, optimizer, lr_multiplier, train); "
+        "optim_wrapper, …), a lazy config (model, dataloader, optimizer, lr_multiplier, train) or "
+        "detectron2's (MODEL, SOLVER, DATASETS, …: start from get_cfg()); "
         f"got {', '.join(map(str, cfg)) or 'nothing'}"
     )
 
@@ -99,6 +105,10 @@ class MMSource:
         loader = build_loader(self.spec.train_dataloader, self.env, training=True)
         self.epoch_length = len(loader) if hasattr(loader, "__len__") else None
         return loader
+
+    def scheduled(self, optim_wrapper: Any) -> Any:
+        """What a schedule moves: the wrapper, whose base settings move with its groups."""
+        return optim_wrapper
 
     def scheduler(self, optimizer: Any) -> Any:
         settings = self.settings()
@@ -208,6 +218,9 @@ class LazySource:
 
     def train_loader(self) -> Any:
         return instantiate(self._loaders("train"))
+
+    def scheduled(self, optim_wrapper: Any) -> Any:
+        return optim_wrapper.optimizer
 
     def scheduler(self, optimizer: Any) -> Any:
         return instantiate(self.cfg.get("lr_multiplier"))
