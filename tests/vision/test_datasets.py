@@ -67,6 +67,21 @@ def test_a_box_is_the_tight_frame_of_its_digits_mask():
         assert scene.image.max() <= 1
 
 
+def test_digits_are_as_large_as_the_share_asked_for():
+    large = DigitScenes("val", "detection", count=20, size=32, most=1, side=(0.5, 0.75))
+    heights = np.concatenate([boxes[:, 3] - boxes[:, 1] for boxes in large.boxes])
+    assert heights.min() >= 12
+    assert heights.max() <= 24
+    whole = DigitScenes("val", count=5, size=16, most=1, side=(1, 1))
+    assert all((scene.mask > 0).any(1).sum() >= 14 for scene in whole.scenes)
+
+
+@pytest.mark.parametrize("side", [(0, 0.5), (0.6, 0.5), (0.5, 1.1), (0.01, 0.5)])
+def test_a_digit_of_no_pixel_or_larger_than_the_scene_is_refused(side):
+    with pytest.raises(ValueError, match="side must be"):
+        DigitScenes("val", count=1, side=side)
+
+
 def test_segmentation_gives_a_mask_that_stacks():
     data = DigitScenes("val", count=2, size=32)
     batch = default_collate([data[0], data[1]])

@@ -74,10 +74,11 @@ class DigitScenes:
     """Canvases with one to ``most`` digits, for segmentation or detection.
 
     Segmentation gives ``data_samples`` (size, size) of 0 (background) or digit + 1 (or, with
-    ``ink``, 1 for every digit); detection a
-    dict of ``boxes`` (k, 4) xyxy in pixels, ``labels`` (k,) and ``ignore`` (k,). ``planted`` spoils
-    or adds boxes, an exact number a cause (see ``loopwright.vision.plant``); ``policy`` repairs
-    them (see ``loopwright.vision.boxes``), and ``findings`` is then cause, action and count.
+    ``ink``, 1 for every digit); detection a dict of ``boxes`` (k, 4) xyxy in pixels, ``labels``
+    (k,) and ``ignore`` (k,). ``side`` is how large digits are, as shares of ``size``. ``planted``
+    spoils or adds boxes, an exact number a cause (see ``loopwright.vision.plant``); ``policy``
+    repairs them (see ``loopwright.vision.boxes``), and ``findings`` is then cause, action and
+    count.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class DigitScenes:
         size: int = 64,
         count: int | None = None,
         most: int = 4,
+        side: tuple[float, float] = (0.25, 0.4),
         seed: int = 0,
         ink: bool = False,
         augment: bool = False,
@@ -100,7 +102,8 @@ class DigitScenes:
         self.task, self.size, self.ink, self.augment = task, size, ink, augment
         self.deterministic = not augment
         self.scenes = [
-            digits.scene(split, index, size=size, most=most, seed=seed) for index in range(count)
+            digits.scene(split, index, size=size, most=most, side=side, seed=seed)
+            for index in range(count)
         ]
         self.boxes = [scene.boxes for scene in self.scenes]
         self.labels = [scene.labels for scene in self.scenes]

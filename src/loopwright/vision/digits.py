@@ -85,8 +85,22 @@ def texture(rng: np.random.RandomState, size: int) -> Floats:
     return 0.4 * resize(coarse, size)[0].numpy() + 0.1 * grain
 
 
-def scene(split: str, index: int, *, size: int = 64, most: int = 4, seed: int = 0) -> Scene:
-    """The scene of a split and index: 1 to ``most`` digits that do not touch each other."""
+def scene(
+    split: str,
+    index: int,
+    *,
+    size: int = 64,
+    most: int = 4,
+    side: tuple[float, float] = (0.25, 0.4),
+    seed: int = 0,
+) -> Scene:
+    """The scene of a split and index: 1 to ``most`` digits that do not touch each other.
+
+    A digit's side is a share of the scene's, drawn from ``side``. Raises ValueError for a share
+    that is not above 0 and at most 1, or that makes no pixel.
+    """
+    if not 0 < side[0] <= side[1] <= 1 or int(size * side[0]) < 1:
+        raise ValueError(f"side must be (least, most) within (0, 1], got {side} of {size} pixels")
     images, labels = digits_of_cached(split)
     rng = np.random.RandomState([seed, SPLITS.index(split), index])
     image, mask = texture(rng, size), np.zeros((size, size), np.uint8)
@@ -94,8 +108,8 @@ def scene(split: str, index: int, *, size: int = 64, most: int = 4, seed: int = 
     found: list[int] = []
     for _ in range(rng.randint(1, most + 1)):
         pick = rng.randint(len(labels))
-        side = int(size * rng.uniform(0.25, 0.4))
-        alpha = resize(torch.from_numpy(images[pick][None]), side)[0].numpy()
+        pixels = int(size * rng.uniform(*side))
+        alpha = resize(torch.from_numpy(images[pick][None]), pixels)[0].numpy()
         box = _paint(rng, image, mask, alpha, int(labels[pick]), boxes)
         if box is not None:
             boxes.append(box)
