@@ -4,43 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tagging import tagged, unordered
 
-from loopwright.config import Config, Deferred
+from loopwright.config import Config
 
 FOLDER = Path(__file__).parents[1] / "golden" / "configs"
 RECORDED = json.loads((FOLDER / "recorded.json").read_text(encoding="utf-8"))
-
-
-def tagged(value):
-    """A value as JSON that keeps tuples, sets, floats, names and non-text keys apart."""
-    if isinstance(value, dict):
-        return {"d": [[tagged(key), tagged(child)] for key, child in value.items()]}
-    if isinstance(value, list):
-        return {"l": [tagged(child) for child in value]}
-    if isinstance(value, tuple):
-        return {"t": [tagged(child) for child in value]}
-    if isinstance(value, set):
-        return {"s": sorted(map(repr, value))}
-    if isinstance(value, float):
-        return {"f": repr(value)}
-    if isinstance(value, Deferred):
-        return value.dotted
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return {"r": repr(value)}
-
-
-def unordered(value):
-    """The same with the keys of dicts sorted: their order is not part of a config's value."""
-    if isinstance(value, dict) and "d" in value:
-        pairs = [[key, unordered(child)] for key, child in value["d"]]
-        return {"d": sorted(pairs, key=repr)}
-    if isinstance(value, dict):
-        return {
-            tag: [unordered(c) for c in body] if tag in ("l", "t") else body
-            for tag, body in value.items()
-        }
-    return value
+PROGRAMS = json.loads((FOLDER / "programs.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
@@ -53,4 +23,14 @@ def test_a_config_has_the_value_that_mmengine_gives_it(name, monkeypatch):
 
 def test_every_golden_config_is_recorded():
     files = {path.name for path in FOLDER.iterdir() if path.is_file()}
-    assert files - {"recorded.json"} == set(RECORDED)
+    assert files - {"recorded.json", "programs.json"} == set(RECORDED)
+
+
+@pytest.mark.parametrize("case", PROGRAMS, ids=lambda case: case["form"])
+def test_a_random_program_has_the_value_that_mmengine_gives_it(case, tmp_path):
+    for name, text in case["files"].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    cfg = Config.fromfile(tmp_path / "child.py")
+    assert unordered(tagged(cfg.to_dict())) == unordered(case["value"])
+    assert Config.fromstring(cfg.dump(), ".py").to_dict() == cfg.to_dict()

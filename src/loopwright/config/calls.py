@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from loopwright.config import functions, methods
+from loopwright.config import defined, functions, methods
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
-from loopwright.config.fresh import Fresh, adopt
+from loopwright.config.fresh import Defined, Fresh, adopt
 from loopwright.config.node import ConfigDict, duplicate, make
 from loopwright.config.provenance import Origin
 
@@ -24,7 +24,13 @@ def call(reader: Evaluator, node: ast.Call) -> Any:
     if isinstance(func, ast.Name):
         if func.id == "dict" and "dict" not in reader.names:
             return _dict(reader, node)
+        if func.id in _NAMESPACES and func.id not in reader.names:
+            return _namespace(reader, node, func.id)
         target = reader.value(func)
+        if isinstance(target, Defined):
+            arguments, named = _arguments(reader, node)
+            reader.at = node
+            return defined.call(target, arguments, named)
         if not isinstance(target, Deferred):
             raise reader.refuse(node, f"calling {func.id!r}")
         return _function(reader, node, target)
@@ -76,11 +82,22 @@ def _function(reader: Evaluator, node: ast.Call, target: Deferred) -> Any:
     builtin = target.module == "builtins"
     table = functions.FUNCTIONS if builtin else functions.PURE
     function = table.get(target.name if builtin else target.dotted)
+    function = function or reader.environment.function(target.dotted)
     if function is None:
         raise reader.refuse(node, f"calling {target.dotted!r}")
     arguments, named = _arguments(reader, node)
     reader.at = node
     return function(reader.fuel, *arguments, **named)
+
+
+_NAMESPACES = frozenset({"globals", "locals"})
+
+
+def _namespace(reader: Evaluator, node: ast.Call, name: str) -> ConfigDict:
+    """``globals()`` and, outside functions and comprehensions, ``locals()``: the file's names."""
+    if node.args or node.keywords or (name == "locals" and reader.scopes):
+        raise reader.refuse(node, f"{name!r} here")
+    return reader.names
 
 
 def _method(reader: Evaluator, node: ast.Call, func: ast.Attribute) -> Any:

@@ -13,6 +13,8 @@ from typing import Any
 
 from loopwright.config import calls, comprehend, functions, operators
 from loopwright.config.deferred import Deferred
+from loopwright.config.defined import UNBOUND
+from loopwright.config.environment import ENVIRON, Environment
 from loopwright.config.errors import TRUST_HINT, ConfigError, nearest
 from loopwright.config.fresh import Fresh
 from loopwright.config.limits import Fuel
@@ -47,9 +49,11 @@ class Evaluator:
         self.fuel = fuel
         self.names: ConfigDict = Fresh() if names is None else names
         self.scopes: list[dict[str, Any]] = []
+        self.frame: dict[str, Any] | None = None
         self.fill: Callable[[str], str] | None = None
         self.at: ast.AST | None = None
         self.shared = False
+        self.environment = Environment()
 
     def value(self, node: ast.AST) -> Any:
         """The value of one expression."""
@@ -81,6 +85,8 @@ class Evaluator:
         name = node.id
         for scope in reversed(self.scopes):
             if name in scope:
+                if scope[name] is UNBOUND:
+                    raise ConfigError(f"{name!r} is used before it is set", self.origin(node))
                 return scope[name]
         if name in self.names:
             self.shared = self.shared or name == "_base_"
@@ -163,6 +169,8 @@ class Evaluator:
     def _subscript(self, node: ast.Subscript) -> Any:
         owner, key = self.value(node.value), self.value(node.slice)
         if isinstance(owner, Deferred):
+            if owner.dotted == ENVIRON:
+                return self.environment.item(key)
             raise self.refuse(node, f"indexing {owner.dotted!r}")
         self.fuel.weigh(key)
         result = owner[key]
@@ -196,6 +204,8 @@ class Evaluator:
         result: Any = True
         for op, right_node in zip(node.ops, node.comparators):
             right = self.value(right_node)
+            if left.__class__ is Deferred or right.__class__ is Deferred:
+                left, right = self._comparable(node, op, left, right)
             self.fuel.weigh(left)
             self.fuel.weigh(right)
             result = _COMPARE[op.__class__](left, right)
@@ -203,6 +213,16 @@ class Evaluator:
                 return result
             left = right
         return result
+
+    def _comparable(self, node: ast.Compare, op: ast.cmpop, left: Any, right: Any) -> Any:
+        """Both sides, where one is an imported name: what the system holds is not known here."""
+        within = isinstance(op, ast.In | ast.NotIn) and isinstance(right, Deferred)
+        if within and right.dotted == ENVIRON:
+            return left, {left} if self.environment.holds(left) else set()
+        for side in (left, right):
+            if isinstance(side, Deferred):
+                operators.known(side)
+        return left, right
 
     def _if(self, node: ast.IfExp) -> Any:
         return self.value(node.body if self.value(node.test) else node.orelse)
@@ -222,9 +242,19 @@ class Evaluator:
 
     def _walrus(self, node: ast.NamedExpr) -> Any:
         value = self.value(node.value)
-        dict.__setitem__(self.names, node.target.id, value)
-        self.names.mark(node.target.id, self.origin(node, node.value))
+        self.bind(node.target.id, value, self.origin(node, node.value))
         return value
+
+    def bind(self, name: str, value: Any, origin: Origin) -> None:
+        """Set a variable: of the function that is being called, else of the file."""
+        if self.frame is not None:
+            self.frame[name] = value
+            return
+        before = self.names.origins_of().get(name)
+        if before is not None:
+            origin = origin.over(before, dict.get(self.names, name))
+        dict.__setitem__(self.names, name, value)
+        self.names.mark(name, origin)
 
 
 _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {

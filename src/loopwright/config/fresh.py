@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from dataclasses import dataclass
 from typing import Any
 
 from loopwright.config.deferred import Deferred
-from loopwright.config.errors import ConfigError
+from loopwright.config.errors import TRUST_HINT, ConfigError
 from loopwright.config.limits import Fuel, names
 from loopwright.config.node import ConfigDict, make
 
@@ -14,13 +16,34 @@ DENIED = names(
     code codeop pty signal multiprocessing threading asyncio tempfile webbrowser urllib http
     ftplib smtplib requests pathlib io function"""
 )
+SYSTEM = DENIED - {"builtins", "function"}
 PLAIN_TYPES = frozenset({"dict", "list", "tuple", "set", "int", "float", "str", "bool", "bytes"})
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Defined:
+    """A function that a config defines: its own files may call it, no run can hold it."""
+
+    name: str
+    node: ast.FunctionDef
+    defaults: dict[str, Any]
+    reader: Any
+    scopes: tuple[dict[str, Any], ...]
+
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
 
 
 class Fresh(ConfigDict):
     """A dict written in the file being read: its ``update`` is Python's, until the file ends."""
 
     __slots__ = ()
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, Fresh):
+            return NotImplemented
+        origins = {**self.origins_of(), **other.origins_of()}
+        return make({**self, **other}, origins, Fresh)
 
 
 def adopt(value: Any) -> Any:
@@ -63,6 +86,8 @@ def _settle(value: Any, path: str, seen: dict[int, bool], part: bool) -> Any:
         return tuple([_settle(child, path, seen, part) for child in value])
     if kind is Deferred:
         check_name(value, path)
+    if kind is Defined:
+        raise ConfigError(f"{path.lstrip('.')} is the function {value.name!r}: {TRUST_HINT}")
     return value
 
 
@@ -81,7 +106,7 @@ def _settle_dict(value: ConfigDict, path: str, seen: dict[int, bool], part: bool
     return value
 
 
-_SETTLED = frozenset({Fresh, ConfigDict, list, tuple, Deferred})
+_SETTLED = frozenset({Fresh, ConfigDict, list, tuple, Deferred, Defined})
 
 
 def check_name(name: Deferred, path: str) -> None:

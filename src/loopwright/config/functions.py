@@ -6,14 +6,17 @@ Nothing here takes a callable, opens anything, or reads an attribute of an objec
 from __future__ import annotations
 
 import ast
+import itertools
 import math
+import os
 import posixpath
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from loopwright.config import defined
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
-from loopwright.config.fresh import Fresh
+from loopwright.config.fresh import Defined, Fresh
 from loopwright.config.limits import Fuel, names
 from loopwright.config.node import ConfigDict, duplicate, make
 from loopwright.config.operators import Bounded, binary, formatted, power
@@ -22,7 +25,7 @@ _SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 REFUSED = names(
     """eval exec open getattr setattr delattr vars globals locals type compile input breakpoint
     help object super memoryview classmethod staticmethod property  dir id iter next
-    callable hasattr exit quit isinstance issubclass __import__ __builtins__ __loader__
+    callable hasattr exit quit issubclass __import__ __builtins__ __loader__
     __spec__"""
 )
 
@@ -80,7 +83,9 @@ def with_key(fuel: Fuel, named: dict[str, Any]) -> dict[str, Any]:
 
 
 def callback(fuel: Fuel, value: Any) -> Callable[..., Any]:
-    """The listed function that a name stands for; nothing else can be handed over to be called."""
+    """The listed function, or the config's own, that a name stands for; nothing else is called."""
+    if isinstance(value, Defined):
+        return lambda *arguments: defined.call(value, list(arguments), {})
     name = value.name if isinstance(value, Deferred) and value.module == "builtins" else ""
     function = FUNCTIONS.get(name)
     if function is None:
@@ -144,12 +149,37 @@ def _shallow(fuel: Fuel, value: Any) -> Any:
     return value
 
 
+def _is_instance(fuel: Fuel, value: Any, kinds: Any) -> bool:
+    """``isinstance`` of the types of data, which stand in a config as names."""
+    found = []
+    for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+        name = kind.name if isinstance(kind, Deferred) and kind.module == "builtins" else ""
+        if name not in _TYPES:
+            raise ConfigError(f"isinstance knows the types of data alone, not {kind!r:.40}")
+        found.append(_TYPES[name])
+    return isinstance(value, tuple(found))
+
+
+_TYPES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (bool, bytes, complex, dict, float, frozenset, int, list, range, set, str, tuple)
+}
+
+
+def _product(fuel: Fuel, *sources: Any, repeat: int = 1) -> list[Any]:
+    """``itertools.product``."""
+    parts = [listed(fuel, source) for source in sources] * min(repeat, 64)
+    fuel.sized(math.prod(map(len, parts)) * max(len(parts), 1))
+    return list(itertools.product(*parts))
+
+
 FUNCTIONS: dict[str, Bounded] = {
     "abs": reading(abs),
     "all": reading(all),
     "any": reading(any),
     "bool": reading(bool),
     "bytes": lambda fuel, *value: b"" if not value else bytes(listed(fuel, *value)),
+    "chr": lambda fuel, code: chr(code),
     "complex": reading(complex),
     "dict": lambda fuel, *value, **named: make(_config_dict(fuel, *value, **named), {}, Fresh),
     "divmod": reading(divmod),
@@ -159,12 +189,15 @@ FUNCTIONS: dict[str, Bounded] = {
     "format": lambda fuel, value, spec="": formatted(fuel, value, spec, -1),
     "frozenset": reading(frozenset),
     "int": _integer,
+    "isinstance": _is_instance,
     "len": lambda fuel, value: len(value),
     "list": lambda fuel, *value: listed(fuel, *value) if value else [],
     "map": _map,
     "max": reading(max),
     "min": reading(min),
+    "ord": lambda fuel, letter: ord(letter),
     "pow": power,
+    "print": lambda fuel, *values, **named: None,
     "range": lambda fuel, *bounds: range(*bounds),
     "repr": lambda fuel, value: formatted(fuel, value, "", ord("r")),
     "reversed": _listing(reversed),
@@ -184,6 +217,15 @@ PURE: dict[str, Bounded] = {
     "builtins.dict.fromkeys": lambda fuel, keys, value=None: make(
         dict.fromkeys(listed(fuel, keys), value), {}, Fresh
     ),
+    "collections.OrderedDict": lambda fuel, *value, **named: FUNCTIONS["dict"](
+        fuel, *value, **named
+    ),
+    "itertools.chain": lambda fuel, *sources: [
+        item for source in sources for item in listed(fuel, source)
+    ],
+    "itertools.product": _product,
+    "os.getcwd": lambda fuel: os.getcwd(),
+    "os.path.abspath": lambda fuel, path: posixpath.normpath(posixpath.join(os.getcwd(), path)),
     "copy.copy": _shallow,
     "copy.deepcopy": _duplicate,
     "mmengine.ConfigDict": _config_dict,
@@ -201,6 +243,7 @@ CONSTANTS: dict[str, Any] = {
     "numpy.e": math.e,
     "numpy.inf": math.inf,
     "numpy.nan": math.nan,
+    "typing.TYPE_CHECKING": False,
     "os.sep": "/",
     "os.path.sep": "/",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +19,12 @@ class Limits:
     file_bytes: int = 4_000_000
     files: int = 500
     base_depth: int = 50
-    steps: int = 200_000
+    steps: int = 400_000
     items: int = 400_000
     characters: int = 1_000_000
     bits: int = 4096
     depth: int = 150
+    calls: int = 30
 
 
 LIMITS = Limits()
@@ -35,17 +38,29 @@ def names(text: str) -> frozenset[str]:
 class Fuel:
     """What is left to spend in one reading; running out is a ConfigError."""
 
-    __slots__ = ("files", "left", "limits")
+    __slots__ = ("calls", "files", "left", "limits")
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.limits = limits
         self.left = limits.steps
         self.files = limits.files
+        self.calls = 0
 
     def spend(self, steps: int) -> None:
         self.left -= steps
         if self.left < 0:
             raise ConfigError(f"the config needs more than {self.limits.steps} evaluation steps")
+
+    @contextmanager
+    def called(self, name: str) -> Iterator[None]:
+        """One call of a function of the config, refused where calls nest too deep."""
+        if self.calls >= self.limits.calls:
+            raise ConfigError(f"{name}() is called more than {self.limits.calls} levels deep")
+        self.calls += 1
+        try:
+            yield
+        finally:
+            self.calls -= 1
 
     def sized(self, items: int) -> None:
         """Refuse a container of ``items`` elements before it is made."""

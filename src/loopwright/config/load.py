@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopwright.config import formats, packages, python_form, substitute
+from loopwright.config.environment import Environment
 from loopwright.config.errors import ConfigError
 from loopwright.config.fresh import settle, stamp_scope
 from loopwright.config.limits import Fuel
@@ -41,21 +42,25 @@ class Reader:
     predefined: bool = True
     environment: bool = True
     trust: bool = False
-    env_variables: dict[str, str] = field(default_factory=dict)
+    variables: Environment = field(default_factory=Environment)
     chain: list[str] = field(default_factory=list)
     done: dict[tuple[str, str], Parsed] = field(default_factory=dict)
 
     def read(self, path: str, origin: Origin | None = None, scope: str = "") -> Parsed:
-        """The value of ``path`` merged over its bases."""
+        """The value of ``path`` merged over its bases, for the caller to change as it likes."""
+        parsed, first = self.look(path, origin, scope)
+        return parsed if first else Parsed(duplicate(parsed.values), dict(parsed.imports))
+
+    def look(self, path: str, origin: Origin | None = None, scope: str = "") -> tuple[Parsed, bool]:
+        """The same to look at only, and whether it is new: each file is read once and kept."""
         if "\0" in path:
             raise ConfigError(f"{path!r} is no path", origin)
         path = os.path.abspath(path)
         real = os.path.realpath(path)
-        known = self.done.get((real, scope))
-        if known is None:
-            known = self.done[real, scope] = self._read(path, real, origin, scope)
-            return known
-        return Parsed(duplicate(known.values), dict(known.imports))
+        first = (real, scope) not in self.done
+        if first:
+            self.done[real, scope] = self._read(path, real, origin, scope)
+        return self.done[real, scope], first
 
     def _read(self, path: str, real: str, origin: Origin | None, scope: str) -> Parsed:
         _check_suffix(path, origin)
@@ -93,7 +98,7 @@ class Reader:
         if "{{" in text:
             text = substitute.predefined(text, path) if self.predefined else text
             if self.environment:
-                text = substitute.environment(text, path, self.env_variables)
+                text = substitute.environment(text, path, self.variables)
         read = self._python if path.lower().endswith(".py") else self._data
         parsed = read(text, path)
         for key in RESERVED:
@@ -111,11 +116,19 @@ class Reader:
         def inherit(library: str, file: str, place: Origin) -> Parsed:
             if library:
                 file = packages.find(library, file, self.packages, place)
-            parsed = self.read(file, place)
-            inherited.extend(parsed.texts)
-            return Parsed(duplicate(parsed.values), dict(parsed.imports))
+            parsed, first = self.look(file, place)
+            inherited.extend(parsed.texts if first else ())
+            return parsed
 
-        runner = python_form.run(form, path, self.fuel, bases.values, inherit, trust=self.trust)
+        runner = python_form.run(
+            form,
+            path,
+            self.fuel,
+            bases.values,
+            inherit,
+            environment=self.variables,
+            trust=self.trust,
+        )
         values = settle(runner.kept(), self.fuel)
         if form.base is not None:
             values = merge(bases.values, values)
@@ -169,8 +182,9 @@ def _check_suffix(path: str, origin: Origin | None) -> None:
 def read_file(path: str, **options: Any) -> tuple[Parsed, dict[str, str]]:
     """Read ``path`` and its bases: the value, and the environment variables it used."""
     reader = Reader(**options)
+    reader.variables.readable = reader.environment
     parsed = reader.read(path)
-    return parsed, reader.env_variables
+    return parsed, reader.variables.used
 
 
 def read_string(text: str, suffix: str) -> tuple[Parsed, dict[str, str]]:
@@ -185,7 +199,7 @@ def read_string(text: str, suffix: str) -> tuple[Parsed, dict[str, str]]:
         if fault.origin is None:
             raise ConfigError(fault.message, Origin(path)) from None
         raise
-    return parsed, reader.env_variables
+    return parsed, reader.variables.used
 
 
 def _warn_of_deprecation(values: ConfigDict, path: str) -> None:

@@ -147,7 +147,7 @@ class ConfigDict(dict):
     def __ror__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
-        result = ConfigDict(other)
+        result: ConfigDict = duplicate(ConfigDict(other))
         result.update(self)
         return result
 
@@ -160,7 +160,7 @@ class ConfigDict(dict):
         return cls(dict.fromkeys(keys, value))
 
     def __copy__(self) -> ConfigDict:
-        return make(self, dict(_origins_of(self)))
+        return make(self, dict(_origins_of(self)), self.__class__)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
         return duplicate(self)
@@ -172,6 +172,7 @@ class ConfigDict(dict):
 _origins_of = ConfigDict.__dict__["_origins"].__get__
 _set_origins = ConfigDict.__dict__["_origins"].__set__
 _CONVERTED = frozenset({dict, list, tuple})
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
 def make(items: Mapping[Any, Any], origins: dict[Any, Origin], kind: Any = ConfigDict) -> Any:
@@ -196,10 +197,13 @@ def duplicate(value: Any) -> Any:
     """A deep copy of containers; leaves and origins are shared, being immutable."""
     kind = value.__class__
     if isinstance(value, ConfigDict):
-        items = {key: duplicate(child) for key, child in value.items()}
+        items = {
+            key: child if child.__class__ in _LEAVES else duplicate(child)
+            for key, child in value.items()
+        }
         return make(items, dict(_origins_of(value)), kind)
     if kind is list or kind is tuple:
-        return kind([duplicate(child) for child in value])
+        return kind([c if c.__class__ in _LEAVES else duplicate(c) for c in value])
     if kind is dict:
         return {key: duplicate(child) for key, child in value.items()}
     return set(value) if kind is set else value

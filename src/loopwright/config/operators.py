@@ -7,7 +7,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from loopwright.config.errors import ConfigError
+from loopwright.config.deferred import Deferred
+from loopwright.config.errors import TRUST_HINT, ConfigError
+from loopwright.config.fresh import SYSTEM
 from loopwright.config.limits import Fuel
 
 Bounded = Callable[..., Any]
@@ -29,6 +31,7 @@ def formatted(fuel: Fuel, value: Any, spec: str, conversion: int) -> str:
     """``format(value, spec)`` after ``!r`` or ``!s``: ``conversion`` is the letter's code or -1."""
     _check_widths(spec)
     fuel.lettered(fuel.weigh(value) * 8)
+    value = spoken(value)
     if conversion == ord("r"):
         value = repr(value)
     elif conversion == ord("a"):
@@ -36,6 +39,35 @@ def formatted(fuel: Fuel, value: Any, spec: str, conversion: int) -> str:
     elif conversion == ord("s") or isinstance(value, dict | list | tuple | set):
         value = str(value)
     return format(value, spec)
+
+
+def known(name: Deferred) -> None:
+    """Refuse to tell what only the system knows, such as ``sys.platform``."""
+    if name.dotted.partition(".")[0] in SYSTEM:
+        raise ConfigError(f"the value of {name.dotted} is {TRUST_HINT}")
+
+
+class _Bare:
+    """An imported name inside a text: the last word of it, as in MMEngine."""
+
+    def __init__(self, name: Deferred) -> None:
+        known(name)
+        self.text = name.name or name.module
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def spoken(value: Any) -> Any:
+    """``value`` as it goes into a text: imported names by their last word."""
+    kind = value.__class__
+    if kind is Deferred:
+        return _Bare(value)
+    if isinstance(value, dict):
+        return {spoken(key): spoken(child) for key, child in value.items()}
+    if kind in (list, tuple, set):
+        return kind([spoken(child) for child in value])
+    return value
 
 
 def _check_widths(spec: str) -> None:
@@ -84,7 +116,7 @@ def _percent(fuel: Fuel, left: Any, right: Any) -> Any:
     if "*" in left:
         raise ConfigError("'*' in a % format is not supported")
     fuel.lettered(len(left) + fuel.weigh(right) * 8)
-    return left % right
+    return left % spoken(right)
 
 
 def _whole(plain: Callable[[Any, Any], Any]) -> Bounded:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loopwright.config import substitute
+from loopwright.config.environment import Environment
 from loopwright.config.errors import ConfigError, nearest
-from loopwright.config.fresh import Fresh
+from loopwright.config.fresh import Defined, Fresh
 from loopwright.config.limits import Fuel
-from loopwright.config.node import ConfigDict, make
+from loopwright.config.node import ConfigDict, duplicate, make
 from loopwright.config.provenance import Origin, origin_of, shown
 from loopwright.config.statements import Interpreter, parse
 
@@ -68,10 +69,18 @@ def base_names(node: ast.expr, path: str, fuel: Fuel) -> tuple[list[str], list[O
 
 
 def run(
-    form: Form, path: str, fuel: Fuel, bases: ConfigDict, inherit: Inherit, *, trust: bool
+    form: Form,
+    path: str,
+    fuel: Fuel,
+    bases: ConfigDict,
+    inherit: Inherit,
+    *,
+    environment: Environment,
+    trust: bool,
 ) -> FileScope:
     """Interpret the statements; with ``trust`` a file that is out of reach is run as Python."""
     scope = FileScope(form, path, fuel, bases, inherit)
+    scope.environment = environment
     try:
         scope.run(form.body)
     except ConfigError:
@@ -107,7 +116,10 @@ class FileScope(Interpreter):
         items: Mapping[Any, Any] = {
             key: value
             for key, value in self.names.items()
-            if key not in self.imported and key != BASE and not str(key).startswith("__")
+            if key not in self.imported
+            and key != BASE
+            and not str(key).startswith("__")
+            and value.__class__ is not Defined
         }
         origins = self.names.origins_of()
         node: Fresh = make(items, {key: origins[key] for key in items if key in origins}, Fresh)
@@ -131,7 +143,7 @@ class FileScope(Interpreter):
 
     def _take(self, parsed: Inherited, key: str, name: str) -> None:
         if key in parsed.values:
-            dict.__setitem__(self.names, name, dict.__getitem__(parsed.values, key))
+            dict.__setitem__(self.names, name, duplicate(dict.__getitem__(parsed.values, key)))
             self.names.mark(name, origin_of(parsed.values, key))
             self.imported.discard(name)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from loopwright.config import calls, comprehend, functions, methods, operators
 from loopwright.config.deferred import Deferred
+from loopwright.config.defined import UNBOUND, define
 from loopwright.config.errors import ConfigError, MissingKey
 from loopwright.config.evaluate import Evaluator
 from loopwright.config.fresh import Fresh, adopt
@@ -34,6 +35,7 @@ class Interpreter(Evaluator):
     def __init__(self, file: str, fuel: Fuel, names: ConfigDict | None = None) -> None:
         super().__init__(file, fuel, names)
         self.imported: set[str] = set()
+        self.returned: Any = None
 
     def inherit(self, node: ast.ImportFrom) -> None:
         """Told each import of a ``with read_base():`` block; only a whole file has those."""
@@ -42,7 +44,9 @@ class Interpreter(Evaluator):
     def run(self, statements: list[ast.stmt]) -> None:
         """Interpret a module body; every fault becomes a ConfigError with file and line."""
         try:
-            self._block(statements)
+            signal = self.block(statements)
+            if signal:
+                raise ConfigError(f"{signal!r} outside a loop or function")
         except RecursionError:
             raise ConfigError("the config is nested too deeply", self._here()) from None
         except ConfigError as fault:
@@ -56,7 +60,7 @@ class Interpreter(Evaluator):
     def _here(self) -> Origin | None:
         return None if self.at is None else self.origin(self.at)
 
-    def _block(self, statements: list[ast.stmt]) -> str:
+    def block(self, statements: list[ast.stmt]) -> str:
         for statement in statements:
             self.fuel.spend(1)
             handler = _STATEMENTS.get(statement.__class__)
@@ -93,8 +97,9 @@ class Interpreter(Evaluator):
     def store(self, target: ast.expr, value: Any, node: ast.expr) -> None:
         """Bind a target: a name, ``a.b``, ``a['b']``, ``a[0]`` or a tuple of these."""
         if isinstance(target, ast.Name):
-            self.imported.discard(target.id)
-            self._set_key(self.names, target.id, value, self.origin(target, node))
+            if self.frame is None:
+                self.imported.discard(target.id)
+            self.bind(target.id, value, self.origin(target, node))
         elif isinstance(target, ast.Tuple | ast.List):
             comprehend.unpack(self, target, value, lambda part, item: self.store(part, item, part))
         elif isinstance(target, ast.Attribute):
@@ -111,6 +116,8 @@ class Interpreter(Evaluator):
         owner, key = self.value(target.value), self.value(target.slice)
         self.fuel.weigh(key)
         if isinstance(owner, ConfigDict):
+            if owner is self.names:
+                self.imported.discard(key)
             self._set_key(owner, key, value, self.origin(target, node))
         elif isinstance(owner, list):
             if isinstance(key, slice):
@@ -132,28 +139,53 @@ class Interpreter(Evaluator):
         self.value(node.value)
 
     def _if_statement(self, node: ast.If) -> str:
-        return self._block(node.body if self.value(node.test) else node.orelse)
+        return self.block(node.body if self.value(node.test) else node.orelse)
 
     def _for(self, node: ast.For) -> str:
         for item in comprehend.iterate(self, node.iter):
             self.fuel.spend(1)
             self.store(node.target, item, node.iter)
-            if self._block(node.body) == "break":
-                return ""
-        return self._block(node.orelse)
+            signal = self.block(node.body)
+            if signal in _LEAVES:
+                return _LEAVES[signal]
+        return self.block(node.orelse)
 
     def _while(self, node: ast.While) -> str:
         while self.value(node.test):
             self.fuel.spend(1)
-            if self._block(node.body) == "break":
-                return ""
-        return self._block(node.orelse)
+            signal = self.block(node.body)
+            if signal in _LEAVES:
+                return _LEAVES[signal]
+        return self.block(node.orelse)
+
+    def _return(self, node: ast.Return) -> str:
+        if self.frame is None:
+            raise ConfigError("'return' outside a function", self.origin(node))
+        self.returned = None if node.value is None else self.value(node.value)
+        return "return"
+
+    def _try(self, node: ast.Try) -> str:
+        """Imports never fail here, so what is tried is taken; mistakes of its own are caught."""
+        try:
+            signal = self.block(node.body) or self.block(node.orelse)
+        except ConfigError:
+            raise
+        except _FAULTS as fault:
+            handler = next((h for h in node.handlers if _catches(h, fault)), None)
+            if handler is None:
+                raise
+            if handler.name:
+                self.bind(handler.name, str(fault), self.origin(handler))
+            signal = self.block(handler.body)
+            if handler.name:
+                self.unbind(handler.name)
+        return self.block(node.finalbody) or signal
 
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
                 self.value(target)
-                self.names.pop(target.id, None)
+                self.unbind(target.id)
             elif isinstance(target, ast.Subscript):
                 owner, key = self.value(target.value), self.value(target.slice)
                 if not isinstance(owner, dict | list):
@@ -166,6 +198,13 @@ class Interpreter(Evaluator):
                 del owner[target.attr]
             else:
                 raise self.refuse(target, "this deletion")
+
+    def unbind(self, name: str) -> None:
+        """Forget a variable."""
+        if self.frame is None:
+            self.names.pop(name, None)
+        else:
+            self.frame[name] = UNBOUND
 
     def _assert(self, node: ast.Assert) -> None:
         if not self.value(node.test):
@@ -194,20 +233,15 @@ class Interpreter(Evaluator):
             self._bind_import(alias.asname or alias.name, value, node)
 
     def _bind_import(self, name: str, value: Any, node: ast.stmt) -> None:
-        dict.__setitem__(self.names, name, value)
-        self.names.mark(name, self.origin(node))
-        self.imported.add(name)
+        self.bind(name, value, self.origin(node))
+        if self.frame is None:
+            self.imported.add(name)
 
     def _function(self, node: ast.FunctionDef) -> None:
-        """A function may be defined (scripts lie among configs) but neither called nor kept."""
-        if node.decorator_list:
-            raise self.refuse(node, "a decorated function")
-        for default in [*node.args.defaults, *filter(None, node.args.kw_defaults)]:
-            self.value(default)
-        self._bind_import(node.name, Deferred("function", node.name), node)
+        self._bind_import(node.name, define(self, node), node)
 
     def _with(self, node: ast.With) -> None:
-        if not is_read_base(node):
+        if not is_read_base(node) or self.frame is not None:
             raise self.refuse(node, "a with block other than `with read_base():`")
         for statement in node.body:
             if isinstance(statement, ast.ImportFrom):
@@ -220,6 +254,7 @@ class Interpreter(Evaluator):
                 )
 
 
+_LEAVES = {"break": "", "return": "return"}
 _STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
     ast.Assign: Interpreter._assign,
     ast.AnnAssign: Interpreter._annotated,
@@ -237,7 +272,18 @@ _STATEMENTS: dict[type, Callable[[Interpreter, Any], str | None]] = {
     ast.ImportFrom: Interpreter._import_from,
     ast.With: Interpreter._with,
     ast.FunctionDef: Interpreter._function,
+    ast.Return: Interpreter._return,
+    ast.Try: Interpreter._try,
 }
+
+
+def _catches(handler: ast.ExceptHandler, fault: Exception) -> bool:
+    """Whether an ``except`` names the kind of ``fault``, or one that it derives from."""
+    kinds = {kind.__name__ for kind in type(fault).__mro__}
+    if handler.type is None:
+        return True
+    nodes = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(node, ast.Name) and node.id in kinds for node in nodes)
 
 
 def is_read_base(node: ast.stmt) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from loopwright.config.environment import Environment
 from loopwright.config.errors import ConfigError
 from loopwright.config.provenance import Origin
 
@@ -30,20 +31,19 @@ def predefined(text: str, path: str) -> str:
     return _PREDEFINED.sub(lambda match: parts[match[1]].replace("\\", "/"), text)
 
 
-def environment(text: str, path: str, used: dict[str, str]) -> str:
-    """``text`` with ``{{$NAME:default}}`` filled in; what was taken goes into ``used``."""
+def environment(text: str, path: str, variables: Environment) -> str:
+    """``text`` with ``{{$NAME:default}}`` filled in from the environment."""
 
     def fill(match: re.Match[str]) -> str:
         name, default = match[2].strip(), match[3].strip()
-        value = os.environ.get(name, default)
+        value = variables.get(name, default)
         if not value:
             line = text.count("\n", 0, match.start()) + 1
             raise ConfigError(
                 f"environment variable {name!r} is not set and {match[0]} has no default",
                 Origin(path, line),
             )
-        used[name] = value
-        return value
+        return str(value)
 
     return _ENVIRONMENT.sub(fill, text)
 

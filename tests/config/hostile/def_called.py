@@ -1,3 +1,3 @@
 def f():
-    return 1
+    return eval("1")
 a = f()

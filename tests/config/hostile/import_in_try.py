@@ -1,4 +1,5 @@
 try:
     import os
+    os.system("touch /tmp/loopwright_marker")
 except Exception:
     pass

@@ -1,1 +1,1 @@
-print("hello")
+print(open("/etc/passwd").read())

@@ -1,0 +1,1 @@
+x = eval("".join([chr(c) for c in [49]]))

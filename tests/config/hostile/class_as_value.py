@@ -1,0 +1,3 @@
+class A:
+    pass
+x = dict(type=A)

@@ -1,0 +1,3 @@
+def f():
+    pass
+x = f.__globals__

@@ -1,0 +1,3 @@
+def f():
+    return ().__class__
+x = f()

@@ -1,0 +1,2 @@
+import os
+x = [k for k in os.environ]

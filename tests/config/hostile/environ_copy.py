@@ -1,0 +1,2 @@
+import os
+x = dict(os.environ)

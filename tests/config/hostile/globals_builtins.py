@@ -1,0 +1,1 @@
+x = globals()["__builtins__"]["eval"]("1")

@@ -1,0 +1,1 @@
+x = isinstance((), ().__class__)

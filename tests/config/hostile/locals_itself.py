@@ -1,0 +1,1 @@
+x = dict(a=locals())

@@ -1,0 +1,2 @@
+import sys
+x = sys.platform == "linux"

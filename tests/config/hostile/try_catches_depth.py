@@ -1,0 +1,6 @@
+def f():
+    try:
+        return f()
+    finally:
+        f()
+f()

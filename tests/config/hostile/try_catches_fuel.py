@@ -1,0 +1,5 @@
+try:
+    while True:
+        pass
+except BaseException:
+    x = 1
