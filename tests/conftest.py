@@ -17,3 +17,17 @@ def own_console():
     terminal = sys.modules.get("loopwright.log.terminal")
     if terminal is not None and terminal.shared_console().quiet:
         terminal.shared_console.cache_clear()
+
+
+@pytest.fixture
+def figure(record_property):
+    """Call it with a measured figure: it is printed at the end of the run, by any worker."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "figure" and getattr(report, "when", "") == "call":
+                    terminalreporter.write_line(value)

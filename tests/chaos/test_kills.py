@@ -24,7 +24,7 @@ def straight(tmp_path_factory):
     return found
 
 
-def hammered(straight, folder, *, wanted, kills, seed):
+def hammered(straight, folder, figure, *, wanted, kills, seed):
     """Kill run after run, case by case, ``kills`` times each, until ``wanted`` deaths are reached.
 
     Gives the figures and the runs that ended otherwise than the uninterrupted one.
@@ -47,22 +47,22 @@ def hammered(straight, folder, *, wanted, kills, seed):
         else:
             shutil.rmtree(home)
     share = 100 * total.in_saves / total.kills
-    print(
-        f"\n{total.kills} kills ({share:.0f} % inside a save) in {runs} runs: "
+    figure(
+        f"{total.kills} kills ({share:.0f} % inside a save) in {runs} runs: "
         f"{len(changed)} changed, 0 lost"
     )
     return total, changed
 
 
-def test_forty_kills_change_no_bit(straight, tmp_path):
-    total, changed = hammered(straight, tmp_path, wanted=40, kills=5, seed=100)
+def test_forty_kills_change_no_bit(straight, tmp_path, figure):
+    total, changed = hammered(straight, tmp_path, figure, wanted=40, kills=5, seed=100)
     assert changed == []
     assert total.kills >= 40
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_change_no_bit(straight, tmp_path):
-    total, changed = hammered(straight, tmp_path, wanted=200, kills=9, seed=1000)
+def test_two_hundred_kills_change_no_bit(straight, tmp_path, figure):
+    total, changed = hammered(straight, tmp_path, figure, wanted=200, kills=9, seed=1000)
     assert changed == []
     assert total.kills >= 200
     assert total.in_saves >= 0.15 * total.kills

@@ -23,9 +23,9 @@ def test_counters_and_lr_are_exact_near_ten_million(soak, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_long_run_does_not_grow(soak, tmp_path):
+def test_a_long_run_does_not_grow(soak, tmp_path, figure):
     told = soak(str(tmp_path), iters=100_000, start=0)
-    print(f"\n{told}")
+    figure(f"soak: {told}")
     assert told["iter_exact"]
     assert told["lr_error"] < 1e-9
     assert told["rss_growth_mb"] < 10

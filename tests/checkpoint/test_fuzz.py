@@ -147,10 +147,10 @@ def test_mutants_end_in_typed_errors(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_hundred_thousand_mutants_end_in_typed_errors_in_bounded_memory(name):
+def test_a_hundred_thousand_mutants_end_in_typed_errors_in_bounded_memory(name, figure):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused, slowest = fuzz(name, FULL // len(TARGETS))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{name}: {refused} of {FULL // len(TARGETS)} refused, slowest {slowest:.3f} s")
+    figure(f"{name}: {refused} of {FULL // len(TARGETS)} refused, slowest {slowest:.3f} s")
     assert slowest < SLOWEST
     assert grown < 512
