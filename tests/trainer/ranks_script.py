@@ -94,9 +94,10 @@ class Draws(HookBase):
 def train(folder, *hooks, resume=False):
     """Train in a folder; what this rank ended with goes into a file there."""
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    torch.manual_seed(dist.get_rank())
     cfg = config(folder)
     default_setup(cfg, default_argument_parser().parse_args([]))
+    begins = torch.rand(1).item()
     torch.manual_seed(dist.get_rank())
     trainer = Trainer(cfg)
     draws = Draws()
@@ -108,6 +109,7 @@ def train(folder, *hooks, resume=False):
         digest.update(tensor.detach().numpy().tobytes())
     writers = [type(hook).__name__ for hook in trainer._hooks if hasattr(hook, "_writers")]
     told = {
+        "begins": begins,
         "weights": digest.hexdigest(),
         "results": results,
         "drawn": draws.drawn,

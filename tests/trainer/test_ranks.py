@@ -51,12 +51,17 @@ def test_both_ranks_end_with_the_same_weights_results_and_losses(folder):
         assert first[name] == second[name], name
 
 
-def test_ranks_draw_apart(folder):
+def test_ranks_are_seeded_alike_before_they_build(folder):
+    first, second = ranks(folder / "straight")
+    assert first["begins"] == second["begins"]
+
+
+def test_ranks_draw_apart_once_they_train(folder):
     first, second = ranks(folder / "straight")
     assert all(a != b for a, b in zip(first["drawn"], second["drawn"], strict=True))
 
 
-def test_the_evaluation_is_that_of_all_samples(folder, monkeypatch):
+def test_the_evaluation_is_that_of_all_samples(folder):
     """23 samples on two ranks: 24 with the one that makes the shares even, which is not counted."""
     alone = DefaultTrainer(config(folder / "alone"))
     alone.checkpointer.load(str(folder / "straight" / "model_final.pth"), checkpointables=[])
