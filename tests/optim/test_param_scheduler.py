@@ -18,6 +18,7 @@ from loopwright.optim import (
     ParamScheduler,
     build_param_scheduler,
     resume_schedulers,
+    schedule_findings,
 )
 
 
@@ -213,3 +214,41 @@ def test_a_schedule_whose_unit_changed_goes_on_as_it_was_saved():
         scheduler.load_state_dict(other.state_dict())
     assert scheduler.by_epoch is True
     assert scheduler.end == 5
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"type": "LinearLR", "by_epoch": "yes"}, "LinearLR: by_epoch must be True or False"),
+        ({"type": "LinearLR", "begin": "0"}, "LinearLR: begin must be a number, got '0'"),
+        ({"type": "MultiStepLR", "milestones": 8}, "milestones must be a list of numbers, got 8"),
+        ({"type": "MultiStepLR", "milestones": "8"}, "milestones must be a list of numbers"),
+        ({"type": "MultiStepLR", "milestones": [8, "9"]}, r"milestones\[1\] must be a number"),
+        ({"type": "MultiStepLR", "milestones": [8], "gamma": "0.1"}, "gamma must be a number"),
+        ({"type": "CosineAnnealingLR", "T_max": 0}, "T_max must be more than 0"),
+        ({"type": "PolyLR", "power": "1"}, "power must be a number"),
+        ({"type": "LinearLR", "convert_to_iter_based": "no"}, "must be True or False"),
+        ({"type": "LinearLR", "param_name": "lr"}, "moves the lr: .* LinearParamScheduler"),
+        ({"type": "ReduceOnPlateauLR", "patience": 1.5}, "patience must be a whole number"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_named_before_training(entry: dict, message: str):
+    sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    with pytest.raises((TypeError, ValueError), match=message):
+        build_param_scheduler(entry, OptimWrapper(sgd), epoch_length=2, max_epochs=3, max_iters=6)
+
+
+def test_a_verbose_schedule_says_its_values(capsys):
+    sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    step = {"type": "StepLR", "step_size": 1, "gamma": 0.5, "verbose": True}
+    (scheduler,) = build_param_scheduler(step, OptimWrapper(sgd))
+    scheduler.step()
+    said = capsys.readouterr().out
+    assert "lr of epoch 0: 1.0000e+00" in said
+    assert "lr of epoch 1: 5.0000e-01" in said
+
+
+def test_an_epoch_length_that_nothing_uses_is_told():
+    entry = {"type": "LinearLR", "epoch_length": 5, "end": 3}
+    found = schedule_findings(entry, max_iters=30, max_epochs=3, epoch_length=10)
+    assert found == ["LinearLR: epoch_length does nothing without convert_to_iter_based=True"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from loopwright.optim import ReduceOnPlateauLR
-from loopwright.optim.plateau import Rule
+from loopwright.optim.plateau import Rule, followed
 
 
 def sgd(lr: float = 1.0) -> torch.optim.Optimizer:
@@ -82,3 +82,9 @@ def test_a_metric_that_is_missing_is_named_with_the_nearest():
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ReduceOnPlateauLR(sgd(), **wrong)
+
+
+def test_the_last_part_of_a_metrics_name_is_enough_where_it_is_unique():
+    assert followed({"accuracy/top1": 0.5, "loss": 1.0}, "top1", "ReduceOnPlateauLR") == 0.5
+    with pytest.raises(KeyError, match="follows 'top1', which the validation did not give"):
+        followed({"a/top1": 0.5, "b/top1": 0.6}, "top1", "ReduceOnPlateauLR")

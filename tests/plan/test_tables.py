@@ -9,6 +9,7 @@ from loopwright.data import build
 from loopwright.optim import make_clip, options
 from loopwright.plan import optimization, sections
 from loopwright.plan.finding import Node
+from loopwright.plan.fit import check_fit
 from loopwright.registry import LOOPS
 
 
@@ -63,3 +64,15 @@ def test_what_building_would_refuse_of_a_wrapper_is_an_error_of_the_plan(wrapper
     errors = [finding.message for finding in found if finding.level == "error"]
     assert len(errors) == 1
     assert said.removeprefix("dtype ") in errors[0]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_monitor_of_a_schedule_that_stands_alone_or_by_name_is_checked(several: bool):
+    plateau = {"type": "ReduceOnPlateauLR", "monitor": "top2"}
+    cfg = {
+        "param_scheduler": {"critic": [plateau]} if several else plateau,
+        "val_cfg": {},
+        "val_evaluator": {"type": "Accuracy", "topk": (1, 5)},
+    }
+    (found,) = check_fit(Node(cfg, ""), None)
+    assert "watches 'top2', which no metric produces" in found.message

@@ -10,6 +10,8 @@ from loopwright.checkpoint import find_state_dict, load_any
 from loopwright.model import check_expected, fingerprint, init_weights, unwrap
 from loopwright.model.fingerprints import check_ranks
 from loopwright.model.pretrained import weights_read_with
+from loopwright.optim.checks import run_findings
+from loopwright.optim.specs import Run
 
 
 def prepare(runner: Any) -> None:
@@ -22,6 +24,7 @@ def prepare(runner: Any) -> None:
     loop = runner.train_loop
     wrapper = runner.optim_wrapper
     runner.param_schedulers  # noqa: B018  built here: they take the first step on the final lr
+    _say_what_does_not_fit(runner)
     runner.val_loop  # noqa: B018  built here: a mistake in it must show before training
     runner.call_hook("before_run")
     _initialise(runner)
@@ -32,6 +35,16 @@ def prepare(runner: Any) -> None:
         wrapper.after_backward = partial(runner.call_hook, "after_backward")
     if compiled(runner.model, runner.spec.compile, runner.logger.info):
         runner.register_hook({"type": "CompileReportHook"})
+
+
+def _say_what_does_not_fit(runner: Any) -> None:
+    """Warn of schedules that do not fit the run, whose length is known only now."""
+    if runner.spec.param_scheduler is None:
+        return
+    loop = runner.train_loop
+    run = Run(loop.max_iters, loop.max_epochs, len(runner.train_dataloader))
+    for text in run_findings(runner.spec.param_scheduler, runner.optim_wrapper, run):
+        runner.logger.warning(f"param_scheduler: {text}")
 
 
 def _initialise(runner: Any) -> None:

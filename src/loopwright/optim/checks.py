@@ -43,6 +43,24 @@ def schedule_findings(
     return list(dict.fromkeys(found + _of_all(specs, run)))
 
 
+def run_findings(cfg: Any, wrapper: Any, run: Run) -> list[str]:
+    """`schedule_findings` of a run whose optim wrapper is built, for each of its optimizers.
+
+    Schedulers that were built already are not looked at.
+    """
+    if cfg is None or not all(isinstance(entry, dict) for entry in entries(cfg)):
+        return []
+    several = getattr(wrapper, "optim_wrappers", None) or {"": wrapper}
+    named = isinstance(cfg, dict) and "type" not in cfg
+    found = []
+    for name, one in several.items():
+        every = getattr(one, "_accumulative_counts", 1)
+        own = cfg.get(name) if named else cfg
+        for text in schedule_findings(own, **run._asdict(), accumulation=every):
+            found.append(f"{name}: {text}" if named else text)
+    return list(dict.fromkeys(found))
+
+
 def list_findings(
     cfg: Any,
     *,
@@ -96,6 +114,8 @@ def _of_one(spec: Spec, run: Run, accumulation: int) -> list[str]:
     limit = run.limit(by_epoch=spec.by_epoch)
     unit = "epoch" if spec.by_epoch else "iteration"
     found = []
+    if "epoch_length" in spec.given and not spec.given.get("convert_to_iter_based"):
+        found.append("epoch_length does nothing without convert_to_iter_based=True")
     if limit is not None:
         found += _range(spec, limit, unit)
         found += _milestones(spec, limit, unit)

@@ -28,6 +28,7 @@ from loopwright.optim.schedules import (
     Schedule,
     Step,
 )
+from loopwright.optim.values import number, numbers, truth
 
 Maker = Callable[..., Any]
 
@@ -215,6 +216,21 @@ NAMES: dict[str, Named] = {
     "PolyLRRatio": Named(poly_ratio, "lr"),
 }
 
+_LISTS = ("milestones", "periods", "restart_weights")
+_LENGTHS = ("T_max", "interval", "step_size", "total_steps")
+_NUMBERS = (
+    "div_factor",
+    "end_factor",
+    "eta_min",
+    "eta_min_ratio",
+    "factor",
+    "final_div_factor",
+    "gamma",
+    "pct_start",
+    "power",
+    "start_factor",
+)
+
 EPOCH_OPTIONS = ("T_max", "milestones", "periods", "step_size", "total_steps")
 """Options counted in epochs that `convert_to_iter_based` counts in iterations."""
 
@@ -260,7 +276,37 @@ def bound(make: Maker, args: Sequence[Any], options: Mapping[str, Any], owner: s
     values = known | given
     if missing := [name for name, value in values.items() if value is Parameter.empty]:
         raise TypeError(f"{owner} needs `{missing[0]}`")
+    for name, value in values.items():
+        _check_value(value, name, owner)
     return values
+
+
+def _check_value(value: Any, name: str, owner: str) -> None:
+    """TypeError or ValueError for an option that is no number, or no list of numbers."""
+    said = f"{owner}: {name}"
+    if value is None:
+        return
+    if name in _LISTS:
+        numbers(value, said)
+    elif name in _LENGTHS:
+        number(value, said, above=0)
+    elif name in _NUMBERS:
+        number(value, said)
+
+
+def not_its_param(kind: str, param: str) -> str:
+    """What is said to a `param_name` where the name of the schedule says it already."""
+    generic = kind.replace("WeightDecay", "").removesuffix("LR").removesuffix("Momentum")
+    return f"{kind} moves the {param}: for another entry there is {generic}ParamScheduler"
+
+
+def check_range(begin: Any, end: Any, by_epoch: Any, owner: str) -> None:
+    """TypeError or ValueError for a range of steps that is none."""
+    number(begin, f"{owner}: begin")
+    number(end, f"{owner}: end")
+    truth(by_epoch, f"{owner}: by_epoch")
+    if end <= begin:
+        raise ValueError(f"{owner}: end ({end}) must be after begin ({begin})")
 
 
 def nearest(name: str, known: Any) -> str:

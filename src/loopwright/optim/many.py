@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
@@ -54,6 +54,27 @@ class OptimWrapperDict(BaseOptimWrapper):
         """Nothing: how often each wrapper goes backward is the model's to say."""
 
     @property
+    def check_loss(self) -> Callable[[Tensor], bool] | None:
+        """What looks at every loss before its backward, with whichever wrapper it goes."""
+        return next((w.check_loss for w in self.values() if w.check_loss is not None), None)
+
+    @check_loss.setter
+    def check_loss(self, check: Callable[[Tensor], bool] | None) -> None:
+        for wrapper in self.values():
+            if getattr(wrapper, "loss_scaler", None) is None:
+                wrapper.check_loss = check
+
+    @property
+    def after_backward(self) -> Callable[[], object] | None:
+        """What is called after each backward of any of them."""
+        return next((w.after_backward for w in self.values() if w.after_backward is not None), None)
+
+    @after_backward.setter
+    def after_backward(self, call: Callable[[], object] | None) -> None:
+        for wrapper in self.values():
+            wrapper.after_backward = call
+
+    @property
     def inner_count(self) -> int:
         """How many backwards were made by all of them."""
         return sum(wrapper.inner_count for wrapper in self.values())
@@ -94,15 +115,20 @@ class OptimWrapperDict(BaseOptimWrapper):
         return {f"{n}.{k}": v for n, w in self.items() for k, v in w.get_momentum().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of all, by name."""
-        return {name: wrapper.state_dict() for name, wrapper in self.items()}
+        """The states of all, by name, each with how often it went backward."""
+        return {
+            name: {**wrapper.state_dict(), "inner_count": wrapper.inner_count}
+            for name, wrapper in self.items()
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the states of all; KeyError for a name that is not here."""
         for name, state in state_dict.items():
             if name not in self.optim_wrappers:
                 raise KeyError(f"no optim wrapper {name!r}; there are {', '.join(self)}")
-            self.optim_wrappers[name].load_state_dict(state)
+            own, wrapper = dict(state), self.optim_wrappers[name]
+            wrapper._inner_count = own.pop("inner_count", 0)
+            wrapper.load_state_dict(own)
 
     def items(self) -> Iterator[tuple[str, OptimWrapper]]:
         """Names with their wrappers."""

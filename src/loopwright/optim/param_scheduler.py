@@ -6,7 +6,16 @@ import warnings
 from math import ceil
 from typing import Any
 
-from loopwright.optim.kinds import Maker, bound, in_iterations, nearest, options_of
+from loopwright.log import print_log
+from loopwright.optim.kinds import (
+    Maker,
+    bound,
+    check_range,
+    in_iterations,
+    nearest,
+    not_its_param,
+    options_of,
+)
 from loopwright.optim.schedules import INF, Move, Schedule
 
 _INTERNAL = {"optimizer", "schedule", "_floors", "_plain", "_make"}
@@ -48,8 +57,7 @@ class ParamScheduler:
                 f"{type(self).__name__} needs an optimizer or an OptimWrapper, "
                 f"got {type(optimizer).__name__}"
             )
-        if end <= begin:
-            raise ValueError(f"{type(self).__name__}: end ({end}) must be after begin ({begin})")
+        check_range(begin, end, by_epoch, type(self).__name__)
         self.optimizer = optimizer
         self.param_name = param_name
         self.begin, self.end, self.by_epoch = begin, end, by_epoch
@@ -88,10 +96,16 @@ class ParamScheduler:
         self.last_step += 1
         if not self._plain:
             self._write(self._get_value())
-            return
-        move = self.schedule.move(self.last_step)
-        if move is not None:
+        elif (move := self.schedule.move(self.last_step)) is not None:
             self._shift(move)
+        if self.verbose:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say the values of all groups, as `verbose=True` asks for."""
+        unit = "epoch" if self.by_epoch else "iteration"
+        values = ", ".join(f"{value:.4e}" for value in self.get_last_value())
+        print_log(f"{self.param_name} of {unit} {self._global_step}: {values}", "current")
 
     def _shift(self, move: Move) -> None:
         scale, lift = move
@@ -215,10 +229,16 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def _refuse_param(scheduler: Any, param: str, given: dict[str, Any]) -> None:
+    if "param_name" in given:
+        raise TypeError(not_its_param(type(scheduler).__name__, param))
+
+
 class LRSchedulerMixin:
     """Makes a param scheduler move the lr."""
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        _refuse_param(self, "lr", kwargs)
         super().__init__(optimizer, "lr", *args, **kwargs)  # type: ignore[call-arg]
 
 
@@ -226,6 +246,7 @@ class WeightDecaySchedulerMixin:
     """Makes a param scheduler move the weight decay; a group without any stays without."""
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        _refuse_param(self, "weight_decay", kwargs)
         super().__init__(optimizer, "weight_decay", *args, **kwargs)  # type: ignore[call-arg]
 
 
@@ -238,6 +259,7 @@ class MomentumSchedulerMixin:
     optimizer: Any
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        _refuse_param(self, "momentum", kwargs)
         groups = optimizer.param_groups
         self.use_betas = all("betas" in g for g in groups)
         if not self.use_betas and not all("momentum" in g for g in groups):

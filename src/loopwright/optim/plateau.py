@@ -13,6 +13,7 @@ from loopwright.optim.param_scheduler import (
     ParamScheduler,
 )
 from loopwright.optim.schedules import INF
+from loopwright.optim.values import number, whole
 from loopwright.registry import PARAM_SCHEDULERS
 
 
@@ -66,6 +67,20 @@ class Rule(NamedTuple):
         return Memory(best, bad, cooldown), False
 
 
+def followed(metrics: Mapping[str, Any], monitor: str, who: str) -> float:
+    """The metric that a schedule follows, by its name or, where that is unique, its last part.
+
+    >>> followed({"accuracy/top1": 0.5, "accuracy/top5": 0.9}, "top1", "ReduceOnPlateauLR")
+    0.5
+    """
+    ends = [name for name in metrics if name.rpartition("/")[2] == monitor]
+    name = monitor if monitor in metrics or len(ends) != 1 else ends[0]
+    if name not in metrics:
+        near = nearest(monitor, metrics)
+        raise KeyError(f"{who} follows {monitor!r}, which the validation did not give{near}")
+    return float(metrics[name])
+
+
 @PARAM_SCHEDULERS.register_module()
 class ReduceOnPlateauParamScheduler(ParamScheduler):
     """Times `factor` when the metric `monitor` has not got better for `patience` validations.
@@ -97,6 +112,10 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
     ) -> None:
         if not by_epoch:
             raise ValueError(f"{type(self).__name__} follows validations: by_epoch must be True")
+        for name, value in {"factor": factor, "threshold": threshold, "eps": eps}.items():
+            number(value, f"{type(self).__name__}: {name}")
+        for name, value in {"patience": patience, "cooldown": cooldown}.items():
+            whole(value, f"{type(self).__name__}: {name}", least=0)
         if not 0 <= factor < 1:
             raise ValueError(f"factor must lie in [0, 1), got {factor}")
         _check(rule=rule, among=("less", "greater"))
@@ -119,13 +138,9 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
             return
         if not self.begin <= self._global_step < self.end:
             return
-        if self.monitor not in metrics:
-            raise KeyError(
-                f"{type(self).__name__} follows {self.monitor!r}, which the validation "
-                f"did not give{nearest(self.monitor, metrics)}"
-            )
+        value = followed(metrics, self.monitor, type(self).__name__)
         memory = Memory(self.best, self.num_bad_epochs, self.cooldown_counter)
-        memory, reduce = self._rule().judge(memory, float(metrics[self.monitor]))
+        memory, reduce = self._rule().judge(memory, value)
         self.best, self.num_bad_epochs, self.cooldown_counter = memory
         if reduce:
             self._write(self._get_value())

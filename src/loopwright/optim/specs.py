@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, NamedTuple
 
-from loopwright.optim.kinds import NAMES, bound, in_iterations
+from loopwright.optim.kinds import NAMES, bound, check_range, in_iterations, not_its_param
 from loopwright.optim.schedules import INF, Schedule
 from loopwright.optim.torch_kinds import (
     PER_UPDATE,
@@ -17,6 +17,7 @@ from loopwright.optim.torch_kinds import (
     Numbers,
     torch_name,
 )
+from loopwright.optim.values import truth
 
 _COMMON = ("type", "_scope_", "begin", "end", "by_epoch", "last_step", "verbose", "param_name")
 _RUNS = ("type", "_scope_", "by_epoch", "monitor")
@@ -84,7 +85,8 @@ def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]
     """
     options = copy(entry)
     length = entry.get("epoch_length", epoch_length)
-    convert = entry.get("convert_to_iter_based", False)
+    kind = kind_of(entry)
+    convert = truth(entry.get("convert_to_iter_based", False), f"{kind}: convert_to_iter_based")
     for done in ("epoch_length", "convert_to_iter_based"):
         if done in options:
             del options[done]
@@ -92,7 +94,7 @@ def converted(entry: dict[str, Any], epoch_length: int | None) -> dict[str, Any]
         return options
     if not options.get("by_epoch", True):
         raise ValueError(
-            f"{options.get('type')}: convert_to_iter_based is for schedules counted in epochs, "
+            f"{kind}: convert_to_iter_based is for schedules counted in epochs, "
             "but by_epoch is False"
         )
     options = in_iterations(options, length)
@@ -151,9 +153,10 @@ def _spec(entry: dict[str, Any], run: Run) -> Spec:
     own = {k: v for k, v in options.items() if k not in _COMMON}
     if kind not in NAMES:
         return Spec(kind, "lr", begin, end, by_epoch, None, own, entry)
-    if end <= begin:
-        raise ValueError(f"{kind}: end ({end}) must be after begin ({begin})")
+    check_range(begin, end, by_epoch, kind)
     make, param = NAMES[kind]
+    if param is not None and "param_name" in options:
+        raise TypeError(not_its_param(kind, param))
     schedule = make(begin, end, **bound(make, (), own, kind))
     return Spec(
         kind, param or options.get("param_name"), begin, end, by_epoch, schedule, own, entry

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.optim import lr_scheduler, swa_utils
 
-from loopwright.optim.kinds import nearest
+from loopwright.optim.plateau import followed
 from loopwright.optim.torch_kinds import OURS, PER_VALIDATION
 from loopwright.optim.torch_nested import NESTED, children_of, counts_updates
 from loopwright.optim.values import known as known_options
@@ -112,19 +112,12 @@ class TorchParamScheduler:
         """One step, where it is this scheduler's turn."""
         if self.need_val_args:
             if metrics is not None:
-                self.scheduler.step(self._followed(metrics))
+                name = type(self.scheduler).__name__
+                self.scheduler.step(followed(metrics, str(self.monitor), name))
             return
         if self.per_update and not self.optim_wrapper.last_update:
             return
         self.scheduler.step()
-
-    def _followed(self, metrics: Mapping[str, Any]) -> float:
-        if self.monitor not in metrics:
-            raise KeyError(
-                f"ReduceLROnPlateau follows {self.monitor!r}, which the validation did not "
-                f"give{nearest(str(self.monitor), metrics)}"
-            )
-        return float(metrics[str(self.monitor)])
 
     def get_last_value(self) -> list[float]:
         """The lr of all groups now."""

@@ -122,11 +122,19 @@ def _monitoring(root: Node) -> Iterator[tuple[Node, str]]:
         for key in ("save_best", "monitor"):
             if isinstance(hook.value, dict) and hook.value.get(key):
                 yield hook, key
-    schedules = root.value.get("param_scheduler")
-    if isinstance(schedules, list | tuple):
-        for entry in root.child("param_scheduler").children():
-            if isinstance(entry.value, dict) and entry.value.get("monitor"):
+    if isinstance(root.value.get("param_scheduler"), dict | list | tuple):
+        for entry in _schedules(root.child("param_scheduler")):
+            if entry.value.get("monitor"):
                 yield entry, "monitor"
+
+
+def _schedules(node: Node) -> Iterator[Node]:
+    """Every schedule of a run: one, a list, or some for each optimizer."""
+    if isinstance(node.value, dict) and "type" in node.value:
+        yield node
+    elif isinstance(node.value, dict | list | tuple):
+        for part in node.children():
+            yield from _schedules(part)
 
 
 def _constant_rate(root: Node) -> Iterator[Finding]:

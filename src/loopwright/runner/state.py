@@ -86,11 +86,13 @@ def _named(runner: Any) -> list[tuple[str, Any]]:
 
 
 def _gradients(runner: Any) -> dict[str, Any]:
-    """Gradients of an accumulation in flight, by parameter name; empty between windows.
+    """Gradients that are still to be used, by parameter name; empty between windows.
 
-    Inside a window every rank has its own, so each name holds those of all ranks in order.
+    Inside a window every rank has its own, so each name holds those of all ranks in order. Of
+    several optimizers one may leave gradients in the parameters of another at any time.
     """
-    if not in_window(runner.optim_wrapper):
+    wrapper = runner.optim_wrapper
+    if not in_window(wrapper) and not hasattr(wrapper, "optim_wrappers"):
         return {}
     named = unwrap(runner.model).named_parameters()
     return {name: all_gather(p.grad) for name, p in named if p.grad is not None}
