@@ -104,6 +104,26 @@ def _count(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
 
 
+def memory_rows(plan: Plan) -> list[tuple[str, str]]:
+    """The estimate of memory in words, with the number formats of the parameters."""
+    if plan.model is None:
+        return []
+    formats = ", ".join(plan.model.dtypes)
+    named = {"parameters": f"parameters ({formats})"} if formats else {}
+    return [
+        (named.get(name, name), in_bytes(size)) for name, size in plan.model.memory.items() if size
+    ]
+
+
+def counted(plan: Plan) -> str:
+    """How much is wrong, in words."""
+    return f"{_some(len(plan.errors), 'error')}, {_some(len(plan.warnings), 'warning')}"
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def times(when: tuple[int, ...], unit: str) -> str:
     """How often and when.
 

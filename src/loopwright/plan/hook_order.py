@@ -39,9 +39,16 @@ def hook_order(root: Node, lookup: Lookup) -> list[PlannedHook]:
     return sorted(planned, key=lambda hook: hook.priority)
 
 
-def at_points(hooks: list[PlannedHook]) -> dict[str, list[PlannedHook]]:
-    """Point to the hooks that act there, in order; points where none does are left out."""
-    return {p: there for p in POINTS if (there := [h for h in hooks if p in h.points])}
+def at_points(
+    hooks: list[PlannedHook], modes: tuple[str, ...] = ("train", "val", "test")
+) -> dict[str, list[PlannedHook]]:
+    """Point to the hooks that act there, in order; points where none does are left out.
+
+    So are those of modes that the run does not have.
+    """
+    without = [m for m in ("train", "val", "test") if m not in modes]
+    points = [p for p in POINTS if not any(mode in p.split("_") for mode in without)]
+    return {p: there for p in points if (there := [h for h in hooks if p in h.points])}
 
 
 def _planned(root: Node, where: str, cfg: Any, lookup: Lookup) -> PlannedHook:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopwright.plan.finding import Finding, Node
+from loopwright.plan.finding import Finding, Level, Node
 
 
 @dataclass(slots=True)
@@ -28,19 +28,23 @@ class Making:
             return act()
         except (ValueError, TypeError) as error:
             if not self.foreign and not getattr(error, "known_later", False):
-                self.findings.append(refused(self.root, path, str(error)))
+                self.findings.append(located(self.root, path, str(error), "error"))
                 return None
             self._note(what, error)
         except Exception as error:
             self._note(what, error)
         return None
 
+    def warn(self, path: str, messages: Iterable[str]) -> None:
+        """Warnings of a part that was made, each at the key that it names."""
+        self.findings += [located(self.root, path, message, "warning") for message in messages]
+
     def _note(self, what: str, error: Exception) -> None:
         self.notes.append(f"the {what} was not made: {error}")
 
 
-def refused(root: Node, path: str, message: str) -> Finding:
-    """An error at the deepest key below a path that the message names."""
+def located(root: Node, path: str, message: str, level: Level) -> Finding:
+    """A finding at the deepest key below a path that the message names, said there alone."""
     node = root
     for key in path.split("."):
         node = node.child(key)
@@ -49,7 +53,7 @@ def refused(root: Node, path: str, message: str) -> Finding:
     told = message.removeprefix(f"{node.path} ")
     place = f" ({node.inherited})"
     told = told.replace(place, "").replace(place[1:] + ": ", "")
-    return Finding("error", node.path, node.inherited, told)
+    return Finding(level, node.path, node.inherited, told)
 
 
 def _named(node: Node, message: str) -> Node | None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from loopwright.optim.optimizers import optimizer_defaults
 from loopwright.optim.plan_groups import GroupPlan, make_constructor, param_groups_of_each
 from loopwright.optim.specs import kind_of
 from loopwright.plan.optimizers import optimizers_of
@@ -96,7 +97,8 @@ def read_model(
 
 
 def _groups(name: str, plan: GroupPlan, optimizer: dict[str, Any]) -> Iterable[PlannedGroup]:
-    base = {k: optimizer[k] for k in ("lr", "weight_decay") if k in optimizer}
+    known = optimizer_defaults(optimizer) | optimizer
+    base = {k: known[k] for k in ("lr", "weight_decay") if k in known}
     rules = {d.name: d.rule for d in plan.decisions}
     for group in plan.groups:
         params, names = list(group["params"]), tuple(group.get("param_names", ()))

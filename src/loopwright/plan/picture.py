@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from loopwright.plan.plan import Plan
+from loopwright.plan.rates import Curve
+
+LEGEND = 8
+"""More lines than these are not all named."""
 
 
 def draw(plan: Plan, path: str | Path) -> None:
@@ -25,15 +30,26 @@ def draw(plan: Plan, path: str | Path) -> None:
     for axis, entry in zip(axes, entries, strict=True):
         curves = [c for c in plan.curves if c.entry == entry]
         for curve in curves:
-            axis.plot(curve.at, curve.values, linewidth=1.4, label=curve.label)
+            axis.step(curve.at, curve.values, where="post", linewidth=1.4, label=curve.label)
         axis.set(title=f"{entry} during each iteration", xlabel="iteration")
         axis.ticklabel_format(axis="y", scilimits=(-3, 4))
         axis.grid(alpha=0.3)
-        if 1 < len(curves) <= 8:
-            axis.legend(fontsize="small")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if len(curves) > 1:
+            axis.legend(*_told(axis, curves), fontsize="small")
         for done in _marks(plan):
             axis.axvline(done, color="0.85", linewidth=0.6, zorder=0)
     figure.savefig(path, dpi=120)
+
+
+def _told(axis: Any, curves: list[Curve]) -> tuple[list[Any], list[str]]:
+    """Lines for the legend: all of a few, the highest and the lowest of many."""
+    lines = axis.get_legend_handles_labels()[0]
+    chosen = list(range(len(curves)))
+    if len(curves) > LEGEND:
+        order = sorted(chosen, key=lambda i: max(curves[i].values))
+        chosen = [order[-1], order[0]]
+    return [lines[i] for i in chosen], [curves[i].label for i in chosen]
 
 
 def _marks(plan: Plan) -> list[int]:

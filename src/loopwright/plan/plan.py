@@ -31,6 +31,7 @@ class Plan:
     findings: tuple[Finding, ...]
     model: Any = None
     notes: tuple[str, ...] = field(default=())
+    modes: tuple[str, ...] = ("train", "val", "test")
 
     @property
     def errors(self) -> list[Finding]:
@@ -87,7 +88,13 @@ def make_plan(
         model = _model(planned, world, making)
     curves = draw(planned, facts, model, findings)
     return Plan(
-        facts, tuple(hook_order(root, lookup)), tuple(curves), tuple(findings), model, tuple(notes)
+        facts=facts,
+        hooks=tuple(hook_order(root, lookup)),
+        curves=tuple(curves),
+        findings=tuple(findings),
+        model=model,
+        notes=tuple(notes),
+        modes=tuple(m for m in ("train", "val", "test") if values.get(f"{m}_cfg") is not None),
     )
 
 
@@ -146,8 +153,7 @@ def _model(values: dict[str, Any], world: int, making: Making) -> Any:
         "optim_wrapper",
     )
     if read is not None:
-        node = making.root.child("optim_wrapper")
-        making.findings += [node.warning(message) for message in read.findings]
+        making.warn("optim_wrapper", read.findings)
     return read
 
 

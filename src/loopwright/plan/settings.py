@@ -12,7 +12,7 @@ from loopwright.build.policies import faults, on_resume
 from loopwright.config import ConfigError
 from loopwright.model.compile_options import checked as checked_compile
 from loopwright.plan.finding import Finding, Node
-from loopwright.plan.making import refused
+from loopwright.plan.making import located
 from loopwright.plan.names import Names
 from loopwright.plan.structure import check_typed, nearest_file, unknown_keys
 from loopwright.registry import LOG_PROCESSORS, MODEL_WRAPPERS, MODELS, VISBACKENDS, VISUALIZERS
@@ -95,7 +95,7 @@ def _refusals(root: Node, key: str, check: Callable[[Any], Any]) -> Iterator[Fin
     try:
         check(value)
     except (ValueError, TypeError, ConfigError) as error:
-        yield refused(root, key, str(error))
+        yield located(root, key, str(error), "error")
 
 
 def _typed_parts(root: Node, names: Names) -> Iterator[Finding]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from loopwright.plan.data import groups_of, in_bytes, parameters_of, sizes_of
+from loopwright.plan.data import counted, groups_of, memory_rows, parameters_of, sizes_of
 from loopwright.plan.hook_order import at_points
 from loopwright.plan.plan import Plan
 from loopwright.plan.rates import Curve
 
 LEVELS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GROUPS_SHOWN = 30
+WIDE = 100
 CURVES_SHOWN = 4
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -24,12 +26,11 @@ def show(plan: Plan, console: Console, *, by_parameter: bool = False) -> None:
     """Print the plan: sizes, groups, curves, hooks, memory, findings."""
     console.print(Panel(_pairs(sizes_of(plan)), title="sizes", title_align="left"))
     if plan.model is not None:
-        table = _parameters(plan) if by_parameter else _groups(plan)
+        wide = console.width >= WIDE
+        table = _parameters(plan) if by_parameter else _groups(plan, wide=wide)
         console.print(table)
-        memory = [(name, in_bytes(size)) for name, size in plan.model.memory.items()]
-        console.print(
-            Panel(_pairs(memory), title="memory, without activations", title_align="left")
-        )
+        title = "memory of a process, without activations"
+        console.print(Panel(_pairs(memory_rows(plan)), title=title, title_align="left"))
     for picture in curves_shown(plan):
         console.print(picture)
     console.print(_hooks(plan))
@@ -44,25 +45,38 @@ def _pairs(rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-def _groups(plan: Plan) -> Table:
+def _groups(plan: Plan, *, wide: bool) -> Table:
     groups = groups_of(plan)
     options = list(dict.fromkeys(k for g in groups for k in g["options"] if _told(k, groups)))
-    table = Table(title=f"{len(groups)} parameter groups", title_justify="left")
-    for column in ("#", "tensors", "parameters", *options, "decided by", "first of"):
+    several = ["optimizer"] if any(g["optimizer"] for g in groups) else []
+    title = f"{len(groups)} parameter groups"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("#", *several, "tensors", "parameters"):
+        table.add_column(column, no_wrap=True)
+    for option in options:
+        table.add_column(option.replace("_", " "), min_width=8)
+    for column in ("decided by", *(["first of"] if wide else [])):
         table.add_column(column, overflow="fold")
     for number, group in enumerate(groups[:GROUPS_SHOWN]):
         frozen = f" ({group['frozen']} frozen)" if group["frozen"] else ""
         table.add_row(
             str(number),
+            *(group[name] for name in several),
             f"{group['tensors']}{frozen}",
             f"{group['parameters']:,}",
             *(_option(group["options"].get(k)) for k in options),
-            ", ".join(group["rules"][:3]),
-            group["names"][0] if group["names"] else "",
+            _listed(group["rules"]),
+            *(group["names"][:1] if wide else []),
         )
     if len(groups) > GROUPS_SHOWN:
         table.caption = f"and {len(groups) - GROUPS_SHOWN} more (--by-parameter, --json)"
     return table
+
+
+def _listed(rules: list[str]) -> str:
+    """The first rules, and how many more there are."""
+    more = f" and {len(rules) - 2} more" if len(rules) > 2 else ""
+    return f"{', '.join(rules[:2])}{more}"
 
 
 def _told(key: str, groups: list[dict[str, Any]]) -> bool:
@@ -74,12 +88,12 @@ def _told(key: str, groups: list[dict[str, Any]]) -> bool:
 
 
 def _option(value: Any) -> str:
-    return "" if value is None else f"{value:.3e}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _parameters(plan: Plan) -> Table:
     groups = groups_of(plan)
-    table = Table(title="parameters", title_justify="left")
+    table = Table(title="parameters", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "shape", "group", "lr", "weight decay", "decided by"):
         table.add_column(column, overflow="fold")
     for p in parameters_of(plan):
@@ -114,12 +128,13 @@ def line(curve: Curve, width: int = 60) -> str:
     picked = [values[i * (len(values) - 1) // (width - 1)] for i in range(width)]
     span = high - low or 1.0
     blocks = "".join(_BLOCKS[round((v - low) / span * 7)] for v in picked)
-    told = f"{values[0]:.2e} → peak {high:.2e} at {curve.at[values.index(high)]} → {values[-1]:.2e}"
+    told = f"{values[0]:.3g} → peak {high:.3g} at {curve.at[values.index(high)]} → {values[-1]:.3g}"
     return f"{blocks}\n{told}  {curve.label}"
 
 
 def _hooks(plan: Plan) -> Table:
-    table = Table(title="hooks, in the order they run", title_justify="left")
+    title = "hooks, in the order they run"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("hook", "priority", "said in", "written at"):
         table.add_column(column, overflow="fold")
     for hook in plan.hooks:
@@ -130,7 +145,7 @@ def _hooks(plan: Plan) -> Table:
 def _points(plan: Plan) -> Panel:
     rows = [
         (point, " → ".join(hook.name for hook in there))
-        for point, there in at_points(list(plan.hooks)).items()
+        for point, there in at_points(list(plan.hooks), plan.modes).items()
     ]
     return Panel(_pairs(rows), title="at each hook point", title_align="left")
 
@@ -148,5 +163,4 @@ def findings(plan: Plan) -> Panel:
         lines.append(f"{note}\n")
     if not lines.plain:
         lines.append("nothing is wrong", style="green")
-    title = f"{len(plan.errors)} errors, {len(plan.warnings)} warnings"
-    return Panel(lines, title=title, title_align="left")
+    return Panel(lines, title=counted(plan), title_align="left")

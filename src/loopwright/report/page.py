@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from loopwright.report.chart import chart
+from loopwright.plan.chart import STYLE as CHART_STYLE
+from loopwright.plan.chart import chart
 from loopwright.report.phases import phases
 from loopwright.report.run import POSITION, Curve, Run, lower_is_better
 from loopwright.report.secrets import redacted, redacted_value
@@ -34,12 +35,6 @@ th, td { text-align: left; padding: .22rem .7rem; border-bottom: 1px solid #e3e8
 th { color: #5b6b7c; font-weight: 600; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.best { background: #dcf3e3; font-weight: 600; }
-svg { width: 100%; height: auto; background: #fafcfd; border: 1px solid #e3e8ee; }
-svg polyline { fill: none; stroke-width: 1.7; } svg .grid { stroke: #e3e8ee; }
-svg text { font: 11px system-ui, sans-serif; fill: #5b6b7c; }
-.legend { font-size: .85rem; } .legend span { margin-right: 1.1rem; white-space: nowrap; }
-.legend i { display: inline-block; width: .8em; height: .8em; margin-right: .35em;
-            border-radius: 2px; }
 .bar { display: flex; height: 26px; border-radius: 4px; overflow: hidden; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
 figure { margin: 0; max-width: 22.5rem; } figure img { max-width: 100%; min-width: 8rem;
@@ -73,7 +68,7 @@ def page(run: Run) -> str:
         "<meta name='viewport' content='width=device-width'>"
         "<meta http-equiv='Content-Security-Policy' "
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f"<title>{title}</title><style>{STYLE}{CHART_STYLE}</style></head><body>"
         f"<h1>{title}</h1><nav>{links}</nav>{_cards(run)}{body}</body></html>\n"
     )
 

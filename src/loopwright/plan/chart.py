@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from html import escape
 
-from loopwright.report.run import Curve
+Curve = list[tuple[int, float]]
+"""(iteration, value) in order of the iteration."""
 
 COLOURS = ("#2563a8", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0f766e", "#a16207", "#475569")
+STYLE = """
+svg { width: 100%; height: auto; background: #fafcfd; border: 1px solid #e3e8ee; }
+svg polyline { fill: none; stroke-width: 1.7; } svg .grid { stroke: #e3e8ee; }
+svg text { font: 11px system-ui, sans-serif; fill: #5b6b7c; }
+.legend { font-size: .85rem; } .legend span { margin-right: 1.1rem; white-space: nowrap; }
+.legend i { display: inline-block; width: .8em; height: .8em; margin-right: .35em;
+            border-radius: 2px; }
+"""
 WIDTH, HEIGHT = 880, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 26
 MOST_POINTS = 600
 Place = Callable[[tuple[int, float]], str]
 
 
-def chart(curves: Mapping[str, Curve]) -> str:
-    """One drawing of several curves over the iteration, with a legend below."""
+def chart(curves: Mapping[str, Curve], *, steps: bool = False) -> str:
+    """One drawing of several curves over the iteration, with a legend below.
+
+    With ``steps`` a value holds until the next one, as a learning rate does.
+    """
     finite = [v for curve in curves.values() for _, v in curve if math.isfinite(v)]
     if not finite:
         return "<p class='note'>No finite value.</p>"
@@ -35,9 +48,9 @@ def chart(curves: Mapping[str, Curve]) -> str:
         colour = COLOURS[number % len(COLOURS)]
         title = f"<title>{escape(name)}</title>"
         for stretch in stretches(thinned(curve)):
-            points = " ".join(map(at, stretch))
+            points = " ".join(map(at, stairs(stretch) if steps else stretch))
             parts.append(f"<polyline stroke='{colour}' points='{points}'>{title}</polyline>")
-            if len(stretch) == 1 or len(curve) <= 40:
+            if len(stretch) == 1 or (len(curve) <= 40 and not steps):
                 parts += [_dot(at(p), colour, f"{name} {p[1]:.5g} at {p[0]}") for p in stretch]
     drawing = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'>{''.join(parts)}</svg>"
     return drawing + _legend(curves)
@@ -113,6 +126,16 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = min((m * scale for m in (1, 2, 5, 10)), key=lambda s: abs(s - rough))
     start = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(start, math.floor(high / step + 1e-9) + 1)]
+
+
+def stairs(curve: Curve) -> Curve:
+    """The corners of a curve whose values hold until the next one.
+
+    >>> stairs([(0, 1.0), (5, 0.1)])
+    [(0, 1.0), (5, 1.0), (5, 0.1)]
+    """
+    held = [(at, value) for (_, value), (at, _) in itertools.pairwise(curve)]
+    return [*itertools.chain.from_iterable(zip(curve, held, strict=False)), curve[-1]]
 
 
 def thinned(curve: Curve, most: int = MOST_POINTS) -> Curve:
