@@ -326,7 +326,7 @@ def test_hanging_up_does_not_end_the_run(tmp_path):
     class HangUp(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter == 3:
-                os.kill(os.getpid(), signal.SIGHUP)
+                signal.raise_signal(signal.SIGHUP)
 
     assert fork(lambda: make(plain(tmp_path), hooks=(HangUp(),)).train()) == 0
     assert Store(tmp_path).newest().step == 30

@@ -107,8 +107,8 @@ def test_the_train_command_ends_a_stopped_run_with_its_code(tmp_path, monkeypatc
 class StoppedHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 3:
-            import os, signal
-            os.kill(os.getpid(), signal.{number})
+            import signal
+            signal.raise_signal(signal.{number})
 """
     (tmp_path / "verify_toys.py").write_text(TOYS + hook)
     text = CONFIG + "custom_hooks = [dict(type='StoppedHook')]\n"

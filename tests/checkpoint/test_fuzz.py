@@ -129,12 +129,12 @@ def fuzz(name: str, count: int) -> tuple[int, float]:
     refused, slowest = 0, 0.0
     for _ in range(count):
         mutant = mutate(raw, random_)
-        start = time.monotonic()
+        start = time.thread_time()
         try:
             read(mutant)
         except CheckpointError:
             refused += 1
-        slowest = max(slowest, time.monotonic() - start)
+        slowest = max(slowest, time.thread_time() - start)
     return refused, slowest
 
 

@@ -21,7 +21,7 @@ def by_python(program):
     return copy.deepcopy(names)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(programs)
 def test_the_evaluator_agrees_with_python(program):
     expected, got = by_python(program), by_us(program)

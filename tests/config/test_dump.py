@@ -12,7 +12,7 @@ from loopwright.config import Config, ConfigDict, ConfigError, Deferred
 from loopwright.config.dump import dump
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(configs)
 def test_what_is_dumped_reads_back_as_the_same_value(values):
     text = dump(ConfigDict(values))

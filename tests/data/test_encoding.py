@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.data.encoding import Packed, decode, encode
@@ -38,7 +38,6 @@ def typed(value):
     return type(value), value
 
 
-@settings(deadline=None)
 @given(values)
 def test_what_goes_in_comes_out_with_its_types(value):
     assert typed(decode(encode(value))) == typed(value)

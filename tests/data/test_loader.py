@@ -30,7 +30,7 @@ def endless(dataset, **arguments):
 
 
 @given(epoch=st.integers(0, 3), batch=st.integers(0, 7), size=st.integers(1, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_resumed_epoch_is_the_rest_of_the_uninterrupted_one(drawing, sampled, epoch, batch, size):
     whole = shuffled(drawing(), batch_size=size)
     whole.set_epoch(epoch)

@@ -28,7 +28,7 @@ def test_it_works_only_a_few_ahead_and_ends_when_given_up():
     assert [next(items), next(items)] == ["0", "1"]
     items.close()
     assert len(drawn) <= 6
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 Pair = namedtuple("Pair", "a b")

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.data import H, mix, seed_sample, seed_step
@@ -39,7 +39,6 @@ def test_the_global_functions_of_each_library_follow():
     assert (random.random(), np.random.randint(1000), torch.randint(1000, ()).item()) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**63), min_size=1, max_size=3), st.integers(0, 2**40))
 def test_a_mixed_seed_is_64_bits_and_changes_with_each_number(numbers, seed):
     value = mix(seed, *numbers)

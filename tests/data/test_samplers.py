@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.data import DefaultSampler, InfiniteSampler, order
@@ -33,7 +33,6 @@ def test_the_infinite_sampler_gives_the_stream_mmengine_gives():
         assert len(sampler) == row["length"], row
 
 
-@settings(deadline=None)
 @given(
     length=st.integers(1, 40), world=st.integers(1, 5), epoch=st.integers(0, 9), seed=st.integers(0)
 )
@@ -46,7 +45,6 @@ def test_the_ranks_together_see_every_sample(length, world, epoch, seed):
     assert sorted(i for share in exact for i in share) == list(range(length))
 
 
-@settings(deadline=None)
 @given(length=st.integers(1, 30), world=st.integers(1, 3), start=st.integers(0, 100))
 def test_an_endless_stream_starts_anywhere_as_if_read_from_the_front(length, world, start):
     whole = list(islice(InfiniteSampler(range(length), seed=1, rank=0, world=world), start + 10))

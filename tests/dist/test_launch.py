@@ -93,3 +93,7 @@ def test_the_group_is_left_before_the_interpreter_ends():
         capture_output=True, text=True, env={**os.environ, **alone}, check=True,
     )  # fmt: skip
     assert done.stdout.split("\n")[:2] == ["True", "still in a group: False"]
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_may_take():
+    assert all(20000 <= dist.find_free_port() < 32000 for _ in range(20))

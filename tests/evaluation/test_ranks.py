@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 def test_two_processes_agree_on_metrics_and_on_failures():
     run_pair = runpy.run_path(str(HERE.parent / "dist" / "pair.py"))["run_pair"]
-    first, second = run_pair(HERE / "ranks_pair.py", timeout=100)
+    first, second = run_pair(HERE / "ranks_pair.py")
     assert first[0] == second[0] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert first[1] == "ZeroDivisionError: by hand"
     assert second[1] == "RuntimeError: the main process failed in Order: by hand"

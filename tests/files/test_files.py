@@ -143,7 +143,7 @@ def test_a_folder_that_takes_no_files_is_known_before_the_run(tmp_path):
 
 
 HOLD = """
-import sys, time
+import sys
 from loopwright.files import Locked, RunLock
 try:
     lock = RunLock(sys.argv[1]).acquire()
@@ -151,20 +151,20 @@ except Locked as error:
     print(error, flush=True)
     sys.exit(error.exit_code)
 print("held", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def start(folder):
     command = [sys.executable, "-c", HOLD, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_second_run_is_refused_with_73_and_told_who_holds_the_folder(tmp_path):
     first = start(tmp_path)
     assert first.stdout.readline() == "held\n"
     second = start(tmp_path)
-    told, _ = second.communicate(timeout=30)
+    told, _ = second.communicate(timeout=300)
     assert second.returncode == 73
     assert f"is in use by pid {first.pid} on " in told
     first.send_signal(signal.SIGKILL)

@@ -63,7 +63,7 @@ def test_an_offline_wandb_run_holds_every_value_at_its_iteration(tmp_path, monke
         writer.write(record)
     writer.close()
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    for _ in range(200):  # W&B's service may still be writing
+    for _ in range(1200):  # W&B's service may still be writing
         rows = list(read_wandb(file))
         if len(rows) == 4:
             break

@@ -24,7 +24,7 @@ def pair(folder):
     spec = importlib.util.spec_from_file_location("pair", HERE.parent / "dist" / "pair.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.run_pair(HERE / "zero_pair.py", str(folder), timeout=400)
+    return module.run_pair(HERE / "zero_pair.py", str(folder))
 
 
 def test_two_processes_train_to_the_weights_of_the_whole_optimizer(pair):

@@ -16,9 +16,9 @@ def torchrun(folder, *wishes):
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
             str(HERE / "ddp_script.py"), str(folder), *wishes,
         ],
-        capture_output=True, text=True, timeout=240, env=environment, check=False,
+        capture_output=True, text=True, timeout=900, env=environment, check=False,
     )  # fmt: skip
-    found = re.findall(r"rank (\d) iter (\d+) (\w+)", done.stdout)
+    found = re.findall(r"rank (\d) iter (\d+) ([0-9a-f]{64})", done.stdout)
     return done, {rank: (int(count), digest) for rank, count, digest in found}
 
 

@@ -20,7 +20,7 @@ README = Path(__file__).parents[2] / "README.md"
 def loopwright(folder, *words):
     return subprocess.run(
         [sys.executable, "-m", "loopwright.cli.main", *words],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 

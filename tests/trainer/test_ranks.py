@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
             str(HERE / "ranks_script.py"), str(folder),
         ],
-        capture_output=True, text=True, timeout=240, env=environment, check=False,
+        capture_output=True, text=True, timeout=900, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     return folder

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -200,7 +200,6 @@ POLICIES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(BOXES, POLICIES)
 def test_what_comes_out_is_inside_the_image_with_corners_in_order(boxes, policy):
     out = repair(boxes, (100, 60), policy).boxes
@@ -211,7 +210,6 @@ def test_what_comes_out_is_inside_the_image_with_corners_in_order(boxes, policy)
     assert (out[:, 3] <= 60).all()
 
 
-@settings(deadline=None)
 @given(BOXES, POLICIES)
 def test_repairing_twice_is_repairing_once(boxes, policy):
     once = repair(boxes, (100, 60), policy)
@@ -221,7 +219,6 @@ def test_repairing_twice_is_repairing_once(boxes, policy):
     assert twice.findings.dropped == 0
 
 
-@settings(deadline=None)
 @given(BOXES, BOXES, st.sampled_from(["repair", "drop", "ignore", "keep"]))
 def test_repairing_twice_is_repairing_once_with_masks_too(boxes, frames, action):
     count = min(len(boxes), len(frames))
@@ -253,7 +250,6 @@ def test_the_area_of_a_mask_takes_the_place_of_one_that_cannot_be():
     assert done.findings.table() == {"area": {"repair": 1}}
 
 
-@settings(deadline=None)
 @given(BOXES, POLICIES, st.data())
 def test_order_is_kept_and_labels_stay_with_their_boxes(boxes, policy, data):
     labels = data.draw(arrays(np.int64, len(boxes), elements=st.integers(0, 2)))
@@ -265,14 +261,12 @@ def test_order_is_kept_and_labels_stay_with_their_boxes(boxes, policy, data):
         assert np.array_equal(box, ends.reshape(-1))
 
 
-@settings(deadline=None)
 @given(BOXES, POLICIES)
 def test_every_box_is_either_there_or_dropped_for_one_cause(boxes, policy):
     done = repair(boxes, (100, 60), policy)
     assert len(done.boxes) + done.findings.dropped == len(boxes)
 
 
-@settings(deadline=None)
 @given(BOXES)
 def test_images_do_not_disturb_each_other(boxes):
     together = repair(boxes, (100, 60), image=np.arange(len(boxes)) % 2)

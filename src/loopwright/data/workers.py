@@ -134,8 +134,8 @@ class Worker:
         try:
             os.kill(self.process.pid or 0, signal.SIGUSR2)
             said = b""
-            until = time.monotonic() + 2.0
-            while self.stacks.poll(max(0.0, min(0.3, until - time.monotonic()))):
+            until = time.monotonic() + 5.0
+            while self.stacks.poll(max(0.0, min(0.3 if said else 5.0, until - time.monotonic()))):
                 said += os.read(self.stacks.fileno(), 65536)
             return "; it was at:\n" + said.decode(errors="replace") if said else ""
         except (OSError, AttributeError):

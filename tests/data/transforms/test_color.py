@@ -4,7 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.data.transforms.color import (
@@ -19,7 +19,6 @@ from loopwright.data.transforms.color import (
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
 
-@settings(deadline=None)
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_hue_saturation_and_value_are_colorsys_s_and_come_back(colour):
     blue, green, red = (channel / 255 for channel in colour)

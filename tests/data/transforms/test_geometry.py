@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.data import Compose, seed_sample
@@ -59,7 +59,6 @@ def test_resizing_scales_everything():
     assert in_step(results, tolerance=1)
 
 
-@settings(deadline=None)
 @given(
     height=st.integers(1, 2000), width=st.integers(1, 2000), long=st.integers(1, 1500),
     short=st.integers(1, 1500),
