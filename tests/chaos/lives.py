@@ -9,9 +9,10 @@ import os
 import random
 import signal
 import sys
+import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +99,15 @@ def make(config: dict, *, disk: Disk | None = None, hooks: tuple = ()) -> Runner
 
 
 def fork(job: Callable[[], object], *, output: Path | None = None) -> int:
-    """Do the job in a forked child; its wait status (0 when it came to its end)."""
+    """Do the job in a forked child; its wait status (0 when it came to its end).
+
+    Whatever way it ended, no process of its group may outlive it.
+    """
     child = os.fork()
     if child:
-        return os.waitpid(child, 0)[1]
+        status = os.waitpid(child, 0)[1]
+        wait_for_orphans(child)
+        return status
     code = 1
     try:
         os.setpgid(0, 0)
@@ -129,6 +135,36 @@ def fork(job: Callable[[], object], *, output: Path | None = None) -> int:
             sys.stderr.flush()
             sys.stdout.flush()
         os._exit(code)
+
+
+def wait_for_orphans(group: int, patience: float = 60.0) -> None:
+    """Return when nobody of a process group is left; they go by themselves, or it is an error."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if not any(_alive_in(group)):
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"workers of the killed run {group} are still alive")
+
+
+def _alive_in(group: int) -> Iterator[str]:
+    """States of a group's processes that still run (the dead may wait for a lazy init)."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = path.read_text().rpartition(") ")[2].split()[:3]
+            if int(of) == group and state not in "ZX":
+                yield state
+
+
+def shared_memory() -> set[str]:
+    """Names of what torch and multiprocessing left in shared memory."""
+    there = Path("/dev/shm")
+    names = os.listdir(there) if there.is_dir() else []
+    return {name for name in names if name.startswith(("torch_", "psm_", "sem."))}
 
 
 def live(config: dict, plan: Plan, hooks: tuple = ()) -> int:

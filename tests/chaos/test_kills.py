@@ -4,7 +4,7 @@ import itertools
 import shutil
 
 import pytest
-from lives import Killed, Plan, ended, hammer, live
+from lives import Killed, Plan, ended, hammer, live, shared_memory
 from toy import spec
 
 from loopwright.checkpoint import Store
@@ -30,6 +30,7 @@ def hammered(straight, folder, figure, *, wanted, kills, seed):
     Gives the figures and the runs that ended otherwise than the uninterrupted one.
     """
     total, changed, runs = Killed(), [], 0
+    before = shared_memory()
     for number, (kind, workers, async_save) in enumerate(itertools.cycle(CASES)):
         if total.kills >= wanted and number >= len(CASES):
             break
@@ -46,6 +47,8 @@ def hammered(straight, folder, figure, *, wanted, kills, seed):
             changed.append((kind, workers, async_save, seed + number, wrong))
         else:
             shutil.rmtree(home)
+    left = shared_memory() - before
+    assert not left, f"left in shared memory: {left}"
     share = 100 * total.in_saves / total.kills
     figure(
         f"{total.kills} kills ({share:.0f} % inside a save) in {runs} runs: "

@@ -24,8 +24,9 @@ class Undefined(Right):
 
 
 def test_a_failing_metric_leaves_a_checkpoint_of_the_training_before_it(tmp_path):
-    with pytest.raises(ZeroDivisionError, match="class c"):
+    with pytest.raises(ZeroDivisionError, match="class c") as caught:
         make(spec(tmp_path, val_evaluator=[Failing()])).train()
+    assert "while computing the metric Failing" in "".join(caught.value.__notes__)
     assert Store(tmp_path).newest().step == 6
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import collections
+import io
 import random
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -173,16 +176,58 @@ def test_a_truncated_and_a_damaged_file_are_told_apart_from_foreign_ones(tmp_pat
         load_any(tmp_path / "flip.pth")
 
 
+def archive(name):
+    """A zip file with one member."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as file:
+        file.writestr(name, b"content")
+    return raw.getvalue()
+
+
+def tarred(name):
+    """A tar file with one member."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as file:
+        file.addfile(tarfile.TarInfo(name))
+    return raw.getvalue()
+
+
 @pytest.mark.parametrize(
     ("raw", "phrase"),
     [
         (b"", "an empty file"),
         (b"<!DOCTYPE html><html>404", "an HTML page: the download answered"),
+        (b"  <html><body>sign in", "an HTML page: the download answered"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><Error>AccessDenied", "error answer of a storage"),
+        (b'{"message": "Not Found"}', "a JSON document"),
+        (b"[1, 2, 3]", "a JSON document"),
         (b"\xff\xd8\xff\xe0 jpeg", "a JPEG picture"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"GIF89a", "a GIF picture"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"\x1f\x8b\x08\0", "a gzip archive: unpack it first"),
+        (b"BZh91AY", "a bzip2 archive"),
+        (b"\xfd7zXZ\0", "an xz archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07", "a rar archive"),
+        (b"\x28\xb5\x2f\xfd\x04", "a zstd archive"),
+        (b"\x89HDF\r\n", "HDF5"),
+        (b"GGUF\x03\0\0\0", "a GGUF file"),
+        (b"\x93NUMPY\x01\0v\0", "a .npy array"),
+        (archive("arr_0.npy"), "a numpy .npz archive"),
+        (archive("word/document.xml"), "an office document"),
+        (archive("META-INF/MANIFEST.MF"), "a Java archive"),
+        (archive("model.weights.h5"), "a Keras model"),
+        (archive("holiday.txt"), "a zip archive of other things"),
+        (b"PK\x05\x06" + bytes(18), "an empty zip archive"),
+        (tarred("readme.txt"), "a tar archive (first member 'readme.txt')"),
+        (b"\x7fELF\x02\x01", "a program"),
+        (b"MZ\x90\0", "a Windows program"),
+        (b"#!/bin/sh\nrm -rf /", "a script"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\0" * 100, "a file of zeros"),
         (b"hello world", "a text beginning 'hello world'"),
-        (b"\x89HDF\r\n", "HDF5"),
+        (b"\xde\xad\xbe\xef", "nothing known (first bytes de ad be ef)"),
     ],
 )
 def test_what_is_no_checkpoint_is_said_in_words(raw, phrase, tmp_path):
