@@ -150,6 +150,7 @@ def test_false_compiles_nothing():
         ({"backend": "inductr"}, "did you mean 'inductor'"),
         ({"backend": "eager", "mode": "max-autotune"}, "are inductor's, not 'eager'"),
         ({"target": "train_step"}, "target must be 'forward'"),
+        ({"dynamic": "yes"}, "dynamic must be True, False, None or 'batch'"),
     ],
 )
 def test_a_wrong_option_is_named(cfg, said):
@@ -161,3 +162,36 @@ def test_the_config_is_left_as_it_is():
     cfg = {"backend": "eager", "dynamic": False}
     compile_model(nn.Linear(1, 1), cfg)
     assert cfg == {"backend": "eager", "dynamic": False}
+
+
+def batches(model: nn.Module, *sizes: int) -> str:
+    for size in sizes:
+        model(torch.ones(size, 2))
+    return str(compile_report(model))
+
+
+def test_a_shorter_last_batch_that_compiles_anew_is_told_with_what_helps():
+    model = compile_model(nn.Sequential(nn.Linear(2, 1)), {"backend": "eager"})
+    said = batches(model, 4, 4, 3)
+    assert "1 recompiles" in said
+    assert "drop_last=True or compile.dynamic='batch'" in said
+
+
+def test_batches_of_any_size_compile_once_where_that_is_asked_for():
+    model = compile_model(nn.Sequential(nn.Linear(2, 1)), {"backend": "eager", "dynamic": "batch"})
+    said = batches(model, 4, 4, 3, 5)
+    assert "1 graphs, 0 breaks, 0 recompiles" in said
+
+
+def test_batches_in_dicts_and_lists_may_be_of_any_size_too():
+    model = compile_model(Net(), {"backend": "eager", "dynamic": "batch"})
+    for size in (4, 3):
+        model(inputs=torch.ones(size, 2), data_samples=[torch.ones(size)], mode="loss")
+    assert compile_report(model).recompiles == 0
+
+
+def test_another_reason_for_compiling_anew_is_told_in_torchs_words():
+    model = compile_model(Net(), {"backend": "eager"})
+    for mode in ("loss", "tensor"):
+        model(torch.ones(4, 2), mode=mode)
+    assert "(last because" in str(compile_report(model))

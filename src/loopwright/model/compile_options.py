@@ -54,6 +54,8 @@ def _check(key: str, value: Any) -> None:
         return
     if key in _CHOICES and value not in _CHOICES[key]:
         raise ValueError(f"compile.{key} must be {_either(_CHOICES[key])}, got {value!r}")
+    if key == "dynamic" and value not in (True, False, "batch"):
+        raise ValueError(f"compile.dynamic must be True, False, None or 'batch', got {value!r}")
     if key in _TRUTHS and not isinstance(value, bool):
         raise ValueError(f"compile.{key} must be True or False, got {value!r}")
     whole = isinstance(value, int) and not isinstance(value, bool)

@@ -24,7 +24,8 @@ class CompileReport:
     """What the compiler did since the model was compiled.
 
     `failures` are graphs that the backend could not compile and that run without it; `at_limit`
-    are pieces of code that were compiled as often as they may be.
+    are pieces of code that were compiled as often as they may be; `reasons` say, in torch's words,
+    what was different when code was compiled again.
     """
 
     modules: list[str] = field(default_factory=list)
@@ -34,6 +35,7 @@ class CompileReport:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     at_limit: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         said = (
@@ -42,16 +44,29 @@ class CompileReport:
         )
         if self.failures:
             said += f", {len(self.failures)} graphs run without it ({self.failures[0]})"
-        return said
+        return said + self._why_again()
+
+    def _why_again(self) -> str:
+        """The last reason for compiling again; for batches of several sizes, what helps."""
+        if not self.reasons:
+            return ""
+        if any("mismatch at index 0" in reason for reason in self.reasons):
+            return (
+                " (batches differ in size, as a shorter last one does: drop_last=True or "
+                "compile.dynamic='batch' compiles once)"
+            )
+        return f" (last because {self.reasons[-1]})"
 
 
 def compile_model(model: nn.Module, cfg: Any = True) -> nn.Module:
     """Compile a model in place, so that no name in its state dict changes; the same model.
 
     `cfg` is True, False or a dict of torch.compile's arguments (`mode`, `backend`, `dynamic`,
-    `fullgraph`, `options`) and ours: `modules` (globs of sub-modules to compile instead of the
-    whole), `recompile_limit` (graphs a piece of code may have; torch's second limit follows),
-    `on_limit` and `on_failure` ('warn' goes on without compiling and says so, 'error' stops).
+    `fullgraph`, `options`) and ours: `dynamic="batch"` (the first dimension of every tensor given
+    may vary, so that a shorter last batch compiles nothing anew), `modules` (globs of sub-modules
+    to compile instead of the whole), `recompile_limit` (graphs a piece of code may have; torch's
+    second limit follows), `on_limit` and `on_failure` ('warn' goes on without compiling and says
+    so, 'error' stops).
     Raises ValueError for an unknown key, with the nearest one.
     """
     options = checked(cfg)
@@ -114,11 +129,36 @@ def _in_place(
     module: nn.Module, name: str, backend: CountingBackend, options: dict[str, Any]
 ) -> None:
     """What `Module.compile` does, also for classes of torch itself, which it passes over."""
-    how = {key: options[key] for key in ("dynamic", "fullgraph") if key in options}
+    any_batch = options.get("dynamic") == "batch"
+    kept = ("fullgraph",) if any_batch else ("dynamic", "fullgraph")
+    how = {key: options[key] for key in kept if key in options}
     target = module._call_impl
     if type(module).__module__.partition(".")[0] == "torch":
         target = _outside(target, name)
-    module._compiled_call_impl = torch.compile(target, backend=backend, **how)
+    compiled = torch.compile(target, backend=backend, **how)
+    module._compiled_call_impl = _of_any_batch(compiled) if any_batch else compiled
+
+
+def _of_any_batch(compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function for which the first dimension of every tensor may vary."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not torch.compiler.is_compiling():
+            _mark((args, kwargs))
+        return compiled(*args, **kwargs)
+
+    return call
+
+
+def _mark(given: Any) -> None:
+    if isinstance(given, torch.Tensor):
+        if given.ndim:
+            torch._dynamo.maybe_mark_dynamic(given, 0)
+    elif isinstance(given, Mapping):
+        _mark(tuple(given.values()))
+    elif isinstance(given, list | tuple):
+        for one in given:
+            _mark(one)
 
 
 def _outside(forward: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -161,7 +201,10 @@ class CountingBackend:
     def counted(self) -> CompileReport:
         """The report up to now."""
         self.report.graph_breaks = _graph_breaks() - self._breaks_before
-        self.report.seconds = max(self.report.seconds, _seconds_since(self._made))
+        known = _compilations_since(self._made)
+        seconds = sum(m.entire_frame_compile_time_s or 0 for m in known)
+        self.report.seconds = max(self.report.seconds, seconds)
+        self.report.reasons = [_short(m.recompile_reason) for m in known if m.recompile_reason]
         return self.report
 
     def _without(self, graph: Any, error: Exception) -> Any:
@@ -194,12 +237,16 @@ def _graph_breaks() -> int:
     return sum(counters["graph_break"].values())
 
 
-def _seconds_since(moment: float) -> float:
-    """Seconds that whole compilations took, tracing included, as far as torch remembers them."""
+def _compilations_since(moment: float) -> list[Any]:
+    """What torch remembers of the compilations since then."""
     from torch._dynamo.utils import get_compilation_metrics
 
-    known = [m for m in get_compilation_metrics() if (m.start_time or 0) >= moment]
-    return sum(m.entire_frame_compile_time_s or 0 for m in known)
+    return [m for m in get_compilation_metrics() if (m.start_time or 0) >= moment]
+
+
+def _short(reason: str) -> str:
+    """A reason without the number of the guard, on one line."""
+    return reason.strip().splitlines()[0].partition(": ")[2][:200] or reason[:200]
 
 
 def _backend(options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
