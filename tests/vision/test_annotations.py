@@ -287,9 +287,29 @@ def test_yolo_is_written_back_clean_and_twice_the_same(yolo, tmp_path):
     assert (twice / "a.txt").read_bytes() == (out / "a.txt").read_bytes()
 
 
+def test_a_yolo_class_without_a_name_is_no_class(yolo, tmp_path):
+    (yolo / "a.txt").write_text("0 0.5 0.5 0.2 0.25\n7 0.5 0.5 0.2 0.25\n")
+    found = ann.audit(ann.read(yolo), LENIENT)
+    assert found.table() == {"unknown_category": {"drop": 1}, "unused_class": {"keep": 1}}
+    assert found.problems[0][1:] == ("a.txt:2", "class 7 of 2")
+    fixed = ann.write(found, tmp_path / "fixed")
+    assert (fixed / "a.txt").read_text() == "0 0.5 0.5 0.2 0.25\n"
+    assert ann.read(fixed).classes == ["cat", "dog"]
+
+
+def test_yolo_classes_are_numbers_where_no_names_are_given(yolo):
+    (yolo / "classes.txt").unlink()
+    (yolo / "a.txt").write_text("0 0.5 0.5 0.2 0.25\n2 0.5 0.5 0.2 0.25\n")
+    assert ann.read(yolo).classes == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("names: [cat, dog]", ["cat", "dog"]), ("names: {0: cat, 1: dog}", ["cat", "dog"])],
+    [
+        ("names: [cat, dog]", ["cat", "dog"]),
+        ("names: {0: cat, 1: dog}", ["cat", "dog"]),
+        ("names: {2: dog, 0: cat}", ["cat", "1", "dog"]),
+    ],
 )
 def test_yolo_names_come_from_data_yaml(yolo, text, wanted):
     (yolo / "classes.txt").unlink()
@@ -297,7 +317,9 @@ def test_yolo_names_come_from_data_yaml(yolo, text, wanted):
     assert ann.read(yolo).classes == wanted
 
 
-@pytest.mark.parametrize("text", ["names: [[a]]", "names: 3", "names: [", "a: &a [x]\nnames: [*a]"])
+@pytest.mark.parametrize(
+    "text", ["names: [[a]]", "names: 3", "names: [", "a: &a [x]\nnames: [*a]", "names: {a: 1}"]
+)
 def test_names_that_are_none_are_refused(yolo, text):
     (yolo / "classes.txt").unlink()
     (yolo.parent / "data.yaml").write_text(text)

@@ -105,8 +105,56 @@ def test_a_mistake_in_the_command_ends_with_two(data, rule):
 
 def test_a_file_that_is_not_there_gives_the_nearest(data):
     done = run(data[0].with_name("annotation.json"))
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "did you mean 'annotations.json'" in done.output
+
+
+def test_a_folder_that_holds_a_json_names_it(data):
+    done = run(data[0].parent)
+    assert done.exit_code == 2
+    assert "annotations.json: give the file" in " ".join(done.output.split())
+
+
+def test_boxes_that_stop_are_named_by_file_and_id(data):
+    done = run(data[0], "--policy", "reversed=error")
+    assert "first: 003.png#502: [40.0, 20.0, 30.0, 28.0]; 004.png#503:" in done.output
+
+
+@pytest.mark.parametrize("rule", [("--min-size", -1), ("--budget", 7)])
+def test_numbers_that_cannot_be_end_with_two(data, rule):
+    done = run(data[0], *rule)
+    assert done.exit_code == 2
+    assert rule[0].strip("-").replace("-", "_") in done.output
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_read(tmp_path):
+    path = clean(tmp_path)
+    there = tmp_path / "there.json"
+    there.write_text("mine")
+    for option, target, said in (
+        ("--fix", there, "is there already"),
+        ("--fix", path, "overwrite or mix"),
+        ("--html", path, "overwrite or mix"),
+    ):
+        done = run(path, option, target)
+        assert done.exit_code == 1
+        assert said in done.output
+        assert "Classes" not in done.output
+    assert there.read_text() == "mine"
+    (tmp_path / "a file").write_text("")
+    done = run(path, "--json", tmp_path / "a file" / "found.json")
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1].startswith("Error: ")
+
+
+def test_the_thumbnails_show_what_was_annotated_and_what_became_of_it(data):
+    from loopwright.vision import annotations, report
+
+    found = annotations.audit(annotations.read(data[0]), {"budget": None})
+    row = next(r for r in found.repaired.findings.rows["partly_outside"].tolist())
+    picture = report.thumbnail(found, int(found.annotations.image[row]), [row])
+    colours = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
+    assert {(220, 38, 38), (22, 163, 74)} <= colours
 
 
 def test_names_with_markup_or_terminal_codes_are_shown_as_text(tmp_path):

@@ -45,6 +45,7 @@ def check(
     policy lets it pass, 1 when it does not (or with --strict when anything was found), 2 for a
     mistake in the command.
     """
+    from loopwright.vision.annotations import kind_of
     from loopwright.vision.boxes import AnnotationError
     from loopwright.vision.objects import no_collection
 
@@ -55,10 +56,16 @@ def check(
         "wanted": wanted,
         "offset": int(voc_offset),
     }
+    policy = _policy(**rules)
+    try:
+        if kind is None or not annotations.exists():
+            kind_of(annotations)
+    except AnnotationError as error:
+        raise click.UsageError(str(error)) from error
     try:
         with no_collection():
-            found = _checked(annotations, _policy(**rules), outputs=(as_json, html, fix), **how)
-    except AnnotationError as error:
+            found = _checked(annotations, policy, outputs=(as_json, html, fix), **how)
+    except (AnnotationError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if strict and found:
         raise click.exceptions.Exit(1)
@@ -75,9 +82,13 @@ def _checked(
     offset: int,
 ) -> bool:
     """Read, audit, show and write; says whether anything was found."""
-    from loopwright.vision.annotations import audit, read
+    from loopwright.vision.annotations import audit, read, refuse_input, refuse_output
 
     as_json, html, fix = outputs
+    for report in filter(None, (as_json, html)):
+        refuse_input(source, report)
+    if fix is not None:
+        refuse_output(source, fix)
     classes = wanted if wanted and kind == "voc" else None
     annotations = read(source, kind=kind, images=images, classes=classes, offset=offset)
     found = audit(annotations, policy, images=images, classes=wanted)
@@ -126,14 +137,12 @@ def _show(found: Any) -> None:
 
 def _reports(found: Any, as_json: Path | None, html: Path | None, images: str | None) -> None:
     from loopwright.vision import report
-    from loopwright.vision.annotations import refuse_input
 
     for path, text in (
         (as_json, lambda: report.to_json(found)),
         (html, lambda: report.to_html(found, images=images)),
     ):
         if path is not None:
-            refuse_input(found.annotations.source, path)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(), encoding="utf-8")
             click.echo(f"wrote {path}")

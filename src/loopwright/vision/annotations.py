@@ -45,7 +45,9 @@ def kind_of(path: str | Path) -> str:
         kind = {".json": "coco", ".xml": "voc", ".txt": "yolo"}.get(found.suffix.lower())
         if kind is not None and (kind != "coco" or source.is_file()):
             return kind
-    raise AnnotationError(f"{source} is no COCO json, VOC xml or YOLO label folder")
+    inside = sorted(str(path) for path in source.glob("*.json")) if source.is_dir() else []
+    hint = f"; it holds {', '.join(inside[:3])}: give the file" if inside else ""
+    raise AnnotationError(f"{source} is no COCO json, VOC xml or YOLO label folder{hint}")
 
 
 def read(
@@ -171,6 +173,7 @@ def _repaired(annotations: Annotations, policy: Policy) -> Repaired:
         area=annotations.area,
         extent=annotations.extent,
         mask_area=annotations.mask_area,
+        name=annotations.name,
     )
 
 
@@ -229,11 +232,18 @@ def write(found: Audit, out: str | Path) -> Path:
     Raises AnnotationError where ``out`` is, or lies in, what was read, or is there already.
     """
     target, source = Path(out), found.annotations.source
-    refuse_input(source, target)
+    refuse_output(source, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     writer = {"coco": coco.write, "voc": voc.write, "yolo": yolo.write}[found.annotations.kind]
     writer(found.annotations, found.repaired, found.touched(), target)
     return target
+
+
+def refuse_output(source: Path, target: Path) -> None:
+    """Raises AnnotationError where annotations cannot be written to ``target``."""
+    refuse_input(source, target)
+    if target.is_file():
+        raise AnnotationError(f"{target} is there already; give a new name")
 
 
 def refuse_input(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ A box that is dropped for one cause is not looked at for the next, so drops add 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
@@ -79,7 +79,12 @@ class Policy:
             _one_of(cause, getattr(self, cause), actions)
         _one_of("suspicion", self.suspicion, ("error", "warn", "keep"))
         if self.budget is not None and not 0 <= self.budget <= 1:
-            raise ValueError(f"budget must be a share from 0 to 1 or None, got {self.budget}")
+            raise ValueError(f"policy budget must be a share from 0 to 1 or None: {self.budget}")
+        if not 0 <= self.min_visible <= 1:
+            raise ValueError(f"policy min_visible must be a share from 0 to 1: {self.min_visible}")
+        if not (self.min_size >= 0 and self.tolerance >= 0):
+            sizes = f"min_size={self.min_size}, tolerance={self.tolerance}"
+            raise ValueError(f"policy min_size and tolerance are pixels, 0 or more: {sizes}")
 
 
 def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
@@ -181,14 +186,15 @@ def repair(
     area: ArrayLike | None = None,
     extent: ArrayLike | None = None,
     mask_area: ArrayLike | None = None,
+    name: Callable[[int], str] = str,
 ) -> Repaired:
     """Repair xyxy boxes (n, 4) of an image of ``size`` (width, height), or one size a box (n, 2).
 
     ``labels`` (n,) and ``image`` (n,) say which boxes can be duplicates of each other; ``area``
     (n,), NaN where not known, and of the masks ``extent`` (n, 4), their frames, and ``mask_area``
     (n,), NaN where there is no mask, are compared with the boxes that come out. Raises
-    AnnotationError where the policy says error, naming the first boxes. Doing it twice changes
-    nothing.
+    AnnotationError where the policy says error, with the ``name`` of the first boxes. Doing it
+    twice changes nothing.
 
     >>> done = repair([[30, 40, 10, 20], [-5, -5, 20, 20], [200, 0, 210, 9]], (100, 100))
     >>> done.boxes.tolist(), done.index.tolist()
@@ -210,7 +216,7 @@ def repair(
         _sizes(put, labels, image, sieve)  # a frame can be small, or that of another box
     areas = _areas(put, raw, area, extent, mask_area, sieve)
     findings = Findings(len(raw), sieve.rows, {c: getattr(policy, c) for c in CAUSES})
-    _raise_errors(findings, raw)
+    _raise_errors(findings, raw, name)
     index = np.flatnonzero(sieve.alive)
     left = np.ascontiguousarray(put[index])
     return Repaired(left, index, findings, sieve.ignore[index], areas[index])
@@ -327,11 +333,11 @@ def _areas(
     return np.where((bad & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
 
 
-def _raise_errors(findings: Findings, raw: Floats) -> None:
+def _raise_errors(findings: Findings, raw: Floats, name: Callable[[int], str]) -> None:
     said = []
     for cause, rows in findings.rows.items():
         if findings.actions[cause] == "error" and len(rows):
-            shown = "; ".join(f"{row}: {raw[row].tolist()}" for row in rows[:3].tolist())
+            shown = "; ".join(f"{name(row)}: {raw[row].tolist()}" for row in rows[:3].tolist())
             said.append(f"{len(rows)} boxes are {cause} ({MEANING[cause]}), first: {shown}")
     if said:
         raise AnnotationError(". ".join(said))

@@ -107,8 +107,11 @@ def draw_boxes(
     classes: Sequence[str] = (),
     palette: Sequence[Sequence[int]] | None = None,
     scale: int = 1,
+    width: int = 1,
 ) -> Picture:
     """xyxy boxes (k, 4) over an image that is enlarged ``scale`` times, with name and score.
+
+    ``width`` is that of the lines, which lie inside the box.
 
     Boxes that are not finite are left out; the first are drawn last, so that of predictions in
     order of their scores the best is on top.
@@ -127,7 +130,7 @@ def draw_boxes(
         left, right = sorted(row[[0, 2]] * scale)
         top, bottom = sorted(row[[1, 3]] * scale)
         colour = colours[names[number]]
-        pen.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline=colour)
+        pen.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), None, colour, width)
         text = _name(classes, names[number]) if labels is not None else ""
         if scores is not None:
             text = f"{text} {float(to_array(scores)[number]):.2f}".strip()

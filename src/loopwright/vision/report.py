@@ -209,8 +209,8 @@ def thumbnail(audit: Audit, number: int, rows: list[int], images: Any = None) ->
     raw = raw[np.isfinite(raw).all(1)] * scale + margin
     raw = raw.clip(1, max(canvas.shape[:2]) - 2)
     put = audit.repaired.boxes[np.isin(audit.repaired.index, rows)] * scale + margin
-    canvas = draw.draw_boxes(canvas, raw, palette=[_RAW])
-    return draw.draw_boxes(canvas, put, palette=[_PUT])
+    canvas = draw.draw_boxes(canvas, raw, palette=[_RAW], width=4)
+    return draw.draw_boxes(canvas, put, palette=[_PUT], width=2)
 
 
 def _picture(name: str, images: Any, width: int, height: int) -> draw.Picture:

@@ -6,6 +6,7 @@ image's sides. So the images' sizes are needed; an image that is not found count
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from loopwright.vision.objects import Annotations, ImageEntry, Problem
 _NAMES = ("classes.txt", "obj.names", "names.txt")
 NOMINAL = 1000.0
 _MOST_BYTES = 1_000_000
+_MOST_NAMES = 100_000
 _Line = tuple[int, int, int, list[float], tuple[float, ...] | None]
 
 
@@ -47,7 +49,10 @@ def read(
         entries.append(ImageEntry(stem, name, width, height))
         lines += _lines(file, number, problems)
     names = list(classes) if classes is not None else _names(source)
-    names += [str(c) for c in range(len(names), 1 + max([row[2] for row in lines], default=-1))]
+    if names:
+        lines = _of_known_class(lines, names, files, problems)
+    else:
+        names = [str(number) for number in range(1 + max([row[2] for row in lines], default=-1))]
     return _assembled(source, files, entries, names, lines, problems, folder)
 
 
@@ -110,6 +115,17 @@ def _names(source: Path) -> list[str]:
     return []
 
 
+def _of_known_class(
+    lines: Sequence[_Line], names: Sequence[str], files: Sequence[Path], problems: list[Problem]
+) -> list[_Line]:
+    """The lines whose class has a name; the others are listed."""
+    for image, line, label, _, _ in lines:
+        if label >= len(names):
+            where = f"{files[image].name}:{line + 1}"
+            problems.append(Problem("unknown_category", where, f"class {label} of {len(names)}"))
+    return [row for row in lines if row[2] < len(names)]
+
+
 def _yaml_names(file: Path) -> list[str]:
     """``names`` of a data.yaml: a list, or a dict of number to name; only plain ones are taken."""
     try:
@@ -117,10 +133,11 @@ def _yaml_names(file: Path) -> list[str]:
     except yaml.YAMLError as error:
         raise AnnotationError(f"{file} is not readable as YAML: {error}") from error
     names = found.get("names", []) if isinstance(found, dict) else []
-    listed = list(names.values()) if isinstance(names, dict) else names
-    if not isinstance(listed, list) or not all(isinstance(n, str | int) for n in listed):
+    if isinstance(names, dict) and all(type(n) is int and 0 <= n < _MOST_NAMES for n in names):
+        names = [names.get(number, str(number)) for number in range(1 + max(names, default=-1))]
+    if not isinstance(names, list) or not all(isinstance(n, str | int) for n in names):
         raise AnnotationError(f"{file}: names must be a list of names, or a number for each")
-    return list(map(str, listed))
+    return list(map(str, names))
 
 
 def _size(file: Path) -> tuple[float, float]:
@@ -172,6 +189,10 @@ def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path)
             zip(annotations.image.tolist(), annotations.rows.tolist())
         )
     }
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _NAMES:
+        if (annotations.source / name).is_file():
+            shutil.copyfile(annotations.source / name, out / name)
     for number, file in enumerate(annotations.origin["files"]):
         target = out / file.relative_to(annotations.source)
         target.parent.mkdir(parents=True, exist_ok=True)
