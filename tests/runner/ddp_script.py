@@ -21,6 +21,14 @@ class Terminate(Hook):
             signal.raise_signal(signal.SIGTERM)
 
 
+class TerminateInValidation(Hook):
+    """One rank gets a SIGTERM while the first validation runs."""
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if runner.rank == 1 and runner.iter == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+
 def main(folder, *wishes):
     torch.set_num_threads(1)
     data = {
@@ -41,6 +49,12 @@ def main(folder, *wishes):
         "resume": "resume" in wishes,
         "custom_hooks": [Terminate()] if "terminate" in wishes else [],
     }
+    if "validate" in wishes:
+        cfg |= {
+            "val_dataloader": {**data, "sampler": {"type": "DefaultSampler", "shuffle": False}},
+            "val_cfg": {"type": "ValLoop", "loss": True},
+            "custom_hooks": [TerminateInValidation()],
+        }
     runner = Runner.from_cfg(Config(cfg))
     runner.train()
     digest = hashlib.sha256()

@@ -36,3 +36,10 @@ def test_a_run_stopped_by_a_signal_to_one_rank_resumes_to_the_same_weights(tmp_p
     done, resumed = torchrun(tmp_path / "stopped", "resume")
     assert done.returncode == 0, done.stderr
     assert resumed == straight
+
+
+def test_a_signal_to_one_rank_in_validation_stops_all_after_the_next_iteration(tmp_path):
+    done, found = torchrun(tmp_path / "stopped", "validate")
+    assert found == {}
+    assert "exitcode  : 75" in done.stderr, done.stderr[-4000:]
+    assert "preempt_iter_6" in os.listdir(tmp_path / "stopped")

@@ -58,20 +58,37 @@ def listening(requests: Requests) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def agree(requests: Requests) -> None:
-    """Share the wishes of all ranks, so that every one saves and halts after the same iteration.
+def agree(heard: Requests, granted: Requests, *, alone: bool = False) -> None:
+    """Hand on what was heard; with several ranks, what any of them heard or was asked by a hook.
 
-    One small reduction an iteration; only a run of several processes pays it.
+    A signal may come at any moment, also between two ranks' looks at their flags. So a run of
+    several processes listens into a Requests of its own and acts on what all agreed on. One small
+    reduction an iteration; only such a run pays it.
+
+    >>> heard, granted = Requests(), Requests()
+    >>> heard.halt("SIGTERM")
+    >>> agree(heard, granted, alone=True)
+    >>> granted.halting
+    'SIGTERM'
     """
-    wishes = torch.tensor(
-        [requests.saving is not None, requests.halting is not None], dtype=torch.float32
-    ).to(get_comm_device())
-    all_reduce(wishes, op="max")
-    save, halt = wishes.tolist()
-    if save:
-        requests.save("another rank")
-    if halt:
-        requests.halt("another rank")
+    wishes = (
+        heard.saving or granted.saving,
+        heard.halting or granted.halting,
+        heard.stopping or granted.stopping,
+    )
+    said = [wish is not None for wish in wishes]
+    if not alone:
+        flags = torch.tensor(said, dtype=torch.float32).to(get_comm_device())
+        all_reduce(flags, op="max")
+        said = [flag > 0 for flag in flags.tolist()]
+    saves, halts, stops = said
+    if saves:
+        granted.save(wishes[0] or "another rank")
+        heard.saved()
+    if halts:
+        granted.halt(wishes[1] or "another rank")
+    if stops:
+        granted.stop(wishes[2] or "another rank")
 
 
 def leave(reason: str, where: str, *, code: int = PREEMPTED) -> NoReturn:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from loopwright.checkpoint import SaveError
-from loopwright.dist.signals import leave, listening
+from loopwright.dist.signals import agree, leave, listening
 from loopwright.files import RunLock, private_folder, probe
 from loopwright.runner import saving
 from loopwright.runner.recording import current
@@ -25,12 +25,14 @@ def alive(runner: Any) -> Iterator[None]:
     the folder, SaveError when it takes no files.
     """
     check_folder(runner)
-    with _lock(runner), listening(runner.requests), unplugged(), current(runner):
+    with _lock(runner), listening(runner.heard), unplugged(), current(runner):
         try:
             yield
         except BaseException as error:
             _end_badly(runner, error)
             raise
+        if runner.distributed:
+            agree(runner.heard, runner.requests)
         if runner.requests.saving is not None:
             saving.save_where_it_is(runner)
         reason = runner.requests.halting  # a signal after this finds the run at its end

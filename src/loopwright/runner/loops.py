@@ -83,7 +83,7 @@ class _TrainLoop(BaseLoop):
         self.core.iterate = self._iterate  # type: ignore[method-assign]
         self.memory = Memory(runner)
         if runner.distributed:
-            self.core.agree = partial(agree, runner.requests)
+            self.core.agree = partial(agree, runner.heard, runner.requests)
 
     def step(self, data_batch: Any) -> Any:
         """Train on one batch; what it draws depends on seed, iteration and rank alone."""

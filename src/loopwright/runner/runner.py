@@ -61,6 +61,7 @@ class Runner(MMEngineNames):
         self.env = set_up(self.spec)
         self.progress = Progress()
         self.requests = Requests()
+        self.heard = Requests() if self.distributed else self.requests
         self.loaded = self.resuming = False
         self.failed_saves = 0
         self.loaded_names: frozenset[str] = frozenset()

@@ -9,11 +9,11 @@ from typing import Any
 
 from loopwright import dist
 from loopwright.core import HookTable, Progress, Requests, TrainLoop
-from loopwright.dist.signals import leave, listening
+from loopwright.dist.signals import agree, leave, listening
 from loopwright.hooks.bind import binder, own_bind
 from loopwright.log import EventStorage
 from loopwright.trainer.states import hook_states, load_hook_states
-from loopwright.trainer.stopping import UNSAVED, saver_of, share
+from loopwright.trainer.stopping import UNSAVED, saver_of
 from loopwright.trainer.views import TrainerAsRunner
 
 logger = logging.getLogger("loopwright.trainer")
@@ -267,7 +267,7 @@ class StepLoop(TrainLoop):
         if self.alone and heard.saving is None:
             return
         if not self.trainer._in_window():
-            share(heard, self.requests, alone=self.alone)
+            agree(heard, self.requests, alone=self.alone)
 
     def on_save(self) -> None:
         """A checkpoint was asked for; one that comes with a halt is written when it is granted."""
