@@ -12,6 +12,7 @@ from loopwright.hooks import EMAHook
 from loopwright.model import compile_options, norm
 from loopwright.optim.groups import KEYS
 from loopwright.plan import make_plan, optimization, settings, structure
+from loopwright.registry import OPTIM_WRAPPERS
 
 WHOLE = (Path(__file__).parent / "whole.txt").read_text()
 LINE = WHOLE.count("\n") + 1
@@ -174,3 +175,40 @@ def test_what_an_average_does_not_get_is_what_its_hook_takes():
 def test_a_type_that_is_no_name_is_an_error_and_no_crash(key, tmp_path):
     told = [f.message for f in plan_of(f"{WHOLE}\n{key}['type'] = 5\n", tmp_path).errors]
     assert "type must be a name or a class, got 5" in " ".join(told)
+
+
+@pytest.mark.parametrize("kind", ["OptimWrapper", "AmpOptimWrapper"])
+def test_the_keys_of_a_wrapper_are_its_arguments(kind):
+    more = optimization.AMP if kind == "AmpOptimWrapper" else ()
+    assert {*optimization.WRAPPER, *more} - {"type"} == set(
+        inspect.signature(OPTIM_WRAPPERS.get(kind)).parameters
+    )
+
+
+@pytest.mark.parametrize("key", optimization.AMP)
+def test_an_option_of_amp_without_amp_is_an_error(key, tmp_path):
+    [error] = plan_of(f"{WHOLE}\noptim_wrapper['{key}'] = None\n", tmp_path).errors
+    assert error.path == f"optim_wrapper.{key}"
+    assert "AmpOptimWrapper's" in error.message
+
+
+INSIDE = """
+model = dict(type='ImageClassifier',
+    backbone=dict(type='ResNet', dpth=18),
+    head=dict(type='LinearClsHed', num_classes=10))
+"""
+
+
+def test_all_mistakes_inside_a_model_are_told_at_once(tmp_path):
+    errors = plan_of(WHOLE + INSIDE, tmp_path).errors
+    told = {f.path: (f.message, f.origin) for f in errors}
+    assert set(told) == {"model.backbone.dpth", "model.head.type"}
+    assert "did you mean 'depth'" in told["model.backbone.dpth"][0]
+    assert told["model.head.type"][1].endswith(f"spoiled.py:{LINE + 3}")
+
+
+def test_a_name_that_only_building_meets_is_an_error_with_its_place(tmp_path):
+    text = WHOLE.replace("model = dict(type='ToyResNet')", "model = [dict(type='Linea')]")
+    [error] = plan_of(text, tmp_path).errors
+    assert "did you mean 'Linear'" in error.message
+    assert error.origin.endswith("spoiled.py:3")

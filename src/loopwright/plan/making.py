@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from loopwright.plan.finding import Finding, Level, Node
+from loopwright.registry import UnknownNameError
+
+_SAID = re.compile(
+    r"(?:(?P<path>[\w.]+) )?\((?P<origin>[^()]+:\d+|command line[^()]*)\): (?P<rest>.*)", re.DOTALL
+)
+"""How building says where something was written, at the start of its message."""
 
 
 @dataclass(slots=True)
 class Making:
-    """What was found while parts were made; ``foreign`` says that some names are not ours."""
+    """What was found while parts were made; ``trusting``: some names are not known here."""
 
     root: Node
-    foreign: bool
+    trusting: bool
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def attempt(self, act: Callable[[], Any], what: str, path: str) -> Any:
         """What ``act`` gives, or None.
 
-        A value that a part refuses is an error at the path, as the run would meet it too. A name
-        of somebody else's, an absent package or file is a note.
+        A value that a part refuses and a name that is not known are errors at the path, as the run
+        would meet them too. A name that is taken on trust, an absent package or file is a note.
         """
         try:
             return act()
-        except (ValueError, TypeError) as error:
-            if not self.foreign and not getattr(error, "known_later", False):
+        except (ValueError, TypeError, UnknownNameError) as error:
+            if not self.trusting and not getattr(error, "known_later", False):
                 self.findings.append(located(self.root, path, str(error), "error"))
                 return None
             self._note(what, error)
@@ -45,15 +52,30 @@ class Making:
 
 def located(root: Node, path: str, message: str, level: Level) -> Finding:
     """A finding at the deepest key below a path that the message names, said there alone."""
-    node = root
-    for key in path.split("."):
-        node = node.child(key)
+    said = _SAID.match(message)
+    if said is not None:
+        node = _under(root, said["path"] or path)
+        return Finding(level, node.path, said["origin"], said["rest"])
+    node = _under(root, path)
     while (inner := _named(node, message)) is not None:
         node = inner
     told = message.removeprefix(f"{node.path} ")
     place = f" ({node.inherited})"
     told = told.replace(place, "").replace(place[1:] + ": ", "")
     return Finding(level, node.path, node.inherited, told)
+
+
+def _under(root: Node, path: str) -> Node:
+    """The part at a dotted path, or as deep as it goes."""
+    node = root
+    for key in path.split("."):
+        inner = int(key) if isinstance(node.value, list | tuple) and key.isdigit() else key
+        if isinstance(node.value, dict) and inner not in node.value:
+            return node
+        if not isinstance(node.value, dict | list | tuple):
+            return node
+        node = node.child(inner)
+    return node
 
 
 def _named(node: Node, message: str) -> Node | None:

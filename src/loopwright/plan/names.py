@@ -36,6 +36,11 @@ class Names:
         """The names of a config."""
         return cls(bool(values.get("custom_imports")), imported, foreign_scope(values), hooks_only)
 
+    @property
+    def trusting(self) -> bool:
+        """Whether a name that is not known here may be known where the run is."""
+        return self.library is not None or (self.custom and not self.imported)
+
     def __call__(self, registry: Registry, kind: Any) -> Any:
         """The class or function; raises as building would."""
         if self.hooks_only and registry is not HOOKS:

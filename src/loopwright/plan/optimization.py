@@ -82,23 +82,25 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
     ):
         yield from unknown_keys(node.child("paramwise_cfg"), PARAMWISE)
     yield from _check_options(node)
-    if kind_of({"type": "OptimWrapper", **value}) in ("OptimWrapper", "AmpOptimWrapper"):
-        yield from unknown_keys(node, _WRAPPER, cutoff=0.75)
+    yield from _check_keys(node)
 
 
-_WRAPPER = (
-    "type",
-    "optimizer",
-    "constructor",
-    "paramwise_cfg",
-    "accumulative_counts",
-    "clip_grad",
-    "loss_scale",
-    "dtype",
-    "use_fsdp",
-    "max_skipped_steps",
-    "_scope_",
-)
+WRAPPER = ("type", "optimizer", "accumulative_counts", "clip_grad")
+AMP = ("loss_scale", "dtype", "use_fsdp", "max_skipped_steps")
+_ITS_OWN = ("constructor", "paramwise_cfg", "modules", "_scope_")
+
+
+def _check_keys(node: Node) -> Iterator[Finding]:
+    """The keys of our own wrappers; a constructor of somebody's may take more of them."""
+    kind = kind_of({"type": "OptimWrapper", **node.value})
+    if kind not in ("OptimWrapper", "AmpOptimWrapper"):
+        return
+    amp = [key for key in AMP if key in node.value and kind == "OptimWrapper"]
+    for key in amp:
+        yield node.error("is AmpOptimWrapper's, and this is an OptimWrapper", key)
+    sure = "optimizer" in node.value and "constructor" not in node.value
+    known = (*WRAPPER, *_ITS_OWN, *AMP)
+    yield from unknown_keys(node, known, cutoff=0.0 if sure else 0.75)
 
 
 def _known(node: Node, registry: Registry, lookup: Lookup, key: str) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def make_plan(
     root = Node(values, "")
     torch_part = with_model and values.get("model") is not None
     lookup = Names.of(values, imported=imported, hooks_only=not torch_part)
-    making = Making(root, foreign=lookup.library is not None)
+    making = Making(root, trusting=lookup.trusting)
     notes = making.notes
     samples = _samples(values, making) if torch_part and with_data else None
     facts = read_facts(values, samples=samples, world=world, epoch_length=epoch_length)

@@ -54,6 +54,8 @@ LOADER = (
     "in_order",
     "generator",
 )
+PARTS = ("backbone", "neck", "head", "encoder", "decoder", "data_preprocessor")
+"""Keys of a model under which models stand, beside those that end with _head."""
 _WHOLE = ("max_epochs", "max_iters", "val_begin", "val_interval")
 
 
@@ -174,11 +176,31 @@ def check_model(root: Node, lookup: Lookup) -> Iterator[Finding]:
         from_run = root.value.get("data_preprocessor") is not None
         given = ("data_preprocessor",) if from_run and "data_preprocessor" not in model else ()
         yield from check_typed(root.child("model"), MODELS, lookup, given=given)
+        yield from _check_inside(root.child("model"), lookup)
     elif isinstance(model, list):
         for child in root.child("model").children():
             yield from check_typed(child, MODELS, lookup)
     if isinstance(root.value.get("loss"), dict):
         yield from check_typed(root.child("loss"), MODELS, lookup)
+
+
+def _check_inside(model: Node, lookup: Lookup) -> Iterator[Finding]:
+    """The parts of a model that are models, at any depth; what they lack their owner may give."""
+    for key, value in model.value.items():
+        listed = value if isinstance(value, list | tuple) else [value]
+        if not _is_part(str(key)) or not all(isinstance(v, dict) and "type" in v for v in listed):
+            continue
+        node = model.child(key)
+        for part in node.children() if value is not listed[0] else [node]:
+            found = check_typed(part, MODELS, lookup)
+            yield from (
+                f for f in found if not (f.path.endswith(".type") and " needs " in f.message)
+            )
+            yield from _check_inside(part, lookup)
+
+
+def _is_part(key: str) -> bool:
+    return key in PARTS or key.endswith(("_head", "_backbone"))
 
 
 def check_evaluators(root: Node, lookup: Lookup) -> Iterator[Finding]:
