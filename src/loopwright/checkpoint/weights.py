@@ -105,7 +105,8 @@ def load_weights(
     misfits = {name for name, _, _ in shapes}
     fitting = {name: value for name, value in named.items() if name not in misfits}
     if isinstance(model_or_state, torch.nn.Module):
-        missing, unexpected = _into_module(model_or_state, fitting)
+        laid = {name: _laid_like(value, target.get(name)) for name, value in fitting.items()}
+        missing, unexpected = _into_module(model_or_state, laid)
     else:
         missing, unexpected = _into_tensors(target, fitting)
     missing = [name for name in missing if name not in misfits and not _is_counter(name)]
@@ -176,6 +177,17 @@ def _into_module(model: torch.nn.Module, fitting: dict[str, Any]) -> tuple[list[
     except RuntimeError as error:
         raise WeightsError(str(error)) from error
     return list(told.missing_keys), list(told.unexpected_keys)
+
+
+def _laid_like(value: Any, wanted: Any) -> Any:
+    """This process's part of a tensor where the model's is split over processes (a DTensor)."""
+    if not hasattr(wanted, "device_mesh") or hasattr(value, "device_mesh"):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(
+        value.to(wanted.device), wanted.device_mesh, wanted.placements, src_data_rank=None
+    )
 
 
 def _into_tensors(

@@ -10,6 +10,7 @@ from loopwright.build.policies import faults
 from loopwright.checkpoint import CheckpointError, SaveError, Store, digest, nonfinite
 from loopwright.dist import any_rank
 from loopwright.runner.changes import machine
+from loopwright.runner.sharding import gathered, is_sharded
 from loopwright.runner.state import in_window, pack
 
 PASSING = ("preempt_", "crash_")
@@ -56,10 +57,16 @@ def _write(
     *,
     then: Callable[[], None],
     extra_meta: dict[str, Any] | None = None,
+    together: bool = True,
 ) -> bool:
-    """Say it to the hooks and write; False where the disk refused and the policy is to go on."""
+    """Say it to the hooks and write; False where the disk refused and the policy is to go on.
+
+    ``together`` with the other processes, except after an error, which may be this one's alone.
+    """
     state["meta"] = {**_meta(runner, counters), **(extra_meta or {})}
     runner.call_hook("before_save_checkpoint", checkpoint=state)
+    if is_sharded(runner.model):
+        state = gathered(state, keep=runner.rank == 0)
     meta = {**state.pop("meta"), **_goodness(runner, name, state)}
     written = True
     if runner.rank == 0:
@@ -69,7 +76,7 @@ def _write(
         except SaveError as error:
             _count_failure(runner, name, error)
             written = False
-    return not any_rank(not written)
+    return not any_rank(not written) if together else written
 
 
 def _goodness(runner: Any, name: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +127,12 @@ def save_after_error(runner: Any, error: BaseException) -> None:
     """Save what is whole after an error: the state before the iteration that failed."""
     if not runner.has_training or "train_loop" not in vars(runner) or runner.iter == 0:
         return
+    if runner.rank != 0:
+        return
     loop = runner.train_loop
+    if is_sharded(runner.model):
+        runner.logger.warning("the state lies on several processes: no checkpoint after an error")
+        return
     if not loop.core.whole or in_window(runner.optim_wrapper):
         runner.logger.warning("the state is not whole after this error: no checkpoint written")
         return
@@ -136,7 +148,9 @@ def _save_now(runner: Any, name: str, why: dict[str, Any] | None = None) -> bool
     state = pack(runner, finished=counters, optimizer=True, schedulers=True)
     store = _store_for(runner, None, False)
     then = _cleaning(runner, store, name, ())
-    return _write(runner, store, name, state, counters, then=then, extra_meta=why)
+    return _write(
+        runner, store, name, state, counters, then=then, extra_meta=why, together=why is None
+    )
 
 
 def _meta(runner: Any, counters: dict[str, int]) -> dict[str, Any]:

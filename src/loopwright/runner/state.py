@@ -11,6 +11,7 @@ from loopwright.dist import all_gather
 from loopwright.model import unwrap
 from loopwright.optim.resume import resume_schedulers
 from loopwright.runner.changes import load_position
+from loopwright.runner.sharding import is_sharded, spread
 
 
 def pack(
@@ -48,7 +49,9 @@ def unpack(runner: Any, state: dict[str, Any]) -> None:
     runner.load_model_state(state["state_dict"])
     runner.progress.load_state_dict(state["progress"])
     if "optimizer" in state:
-        runner.optim_wrapper.load_state_dict(state["optimizer"])
+        saved = state["optimizer"]
+        sharded = is_sharded(runner.model)
+        runner.optim_wrapper.load_state_dict(spread(saved, runner.model) if sharded else saved)
         _put_gradients(runner, state.get("gradients") or {})
     if "param_schedulers" in state:
         _load_schedulers(runner, schedulers, state["param_schedulers"])
@@ -94,6 +97,8 @@ def _gradients(runner: Any) -> dict[str, Any]:
     wrapper = runner.optim_wrapper
     if not in_window(wrapper) and not hasattr(wrapper, "optim_wrappers"):
         return {}
+    if is_sharded(runner.model):
+        return {}  # FSDP keeps the gradients of a window where nobody can reach them
     named = unwrap(runner.model).named_parameters()
     return {name: all_gather(p.grad) for name, p in named if p.grad is not None}
 
