@@ -7,6 +7,9 @@ same time, so the ratio is steady where the times are not. Main-thread CPU time.
 
 from __future__ import annotations
 
+import argparse
+import io
+import os
 import statistics
 import sys
 import time
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 Bare = Callable[[Any, int], None]
@@ -115,6 +119,83 @@ def tiny_mlp(seed: int = 0) -> torch.nn.Module:
         torch.nn.ReLU(),
         torch.nn.Linear(64, 10),
     )
+
+
+class BareLoop:
+    """The loop people write around the tiny MLP: torch's own parts, each called by hand.
+
+    ``default`` adds clipping, two chained schedules, and a log line every ``log_every`` steps.
+    """
+
+    def __init__(self, default: bool, total: int, log_every: int) -> None:
+        self.model, self.loss = tiny_mlp(), nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
+        self.default, self.log_every = default, log_every
+        if default:
+            lr = torch.optim.lr_scheduler
+            warm = lr.LinearLR(self.optimizer, 0.1, total_iters=200)
+            decay = lr.CosineAnnealingLR(self.optimizer, total - 200)
+            self.schedule = lr.SequentialLR(self.optimizer, [warm, decay], [200])
+        self.log = io.StringIO()
+
+    def __call__(self, batch: Any, number: int) -> None:
+        inputs, targets = batch
+        loss = self.loss(self.model(inputs), targets)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.default:
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        if self.default:
+            self.schedule.step()
+            if (number + 1) % self.log_every == 0:
+                rate = self.optimizer.param_groups[0]["lr"]
+                self.log.write(f"{number} {loss.item():.4f} {norm.item():.4f} {rate:.6f}\n")
+
+
+def counts_of(step: Callable[[int], None]) -> tuple[int, int, int]:
+    """Aten operations, scalar reads and Python calls of an idle step, the first three aside."""
+    for number in range(3):
+        step(number)
+    with Counter() as counter:
+        step(3)
+    return counter.operations, counter.reads, python_calls(lambda: step(4))
+
+
+def told(default: bool, ours: tuple[int, int, int], bare: BareLoop, batch: Any) -> str:
+    """One line of counts: ours, and the bare loop's with the same batch."""
+    pairs = zip(
+        ("aten ops", "scalar reads", "Python calls"),
+        ours,
+        counts_of(lambda number: bare(batch, number)),
+        strict=True,
+    )
+    listed = ", ".join(f"{what} {mine} (bare {theirs})" for what, mine, theirs in pairs)
+    return f"{name_of(default):<34} an idle iteration: {listed}"
+
+
+def name_of(default: bool) -> str:
+    return "default hooks, clip, schedule" if default else "minimal"
+
+
+def contests(
+    description: str | None,
+    compare: Callable[[bool, int, int], str],
+    counts: Callable[[bool], str],
+    *,
+    iterations: int,
+) -> None:
+    """The command line of an overhead benchmark: both contests, then both counts."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--iterations", type=int, default=iterations)
+    parser.add_argument("--stretch", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for default in (False, True):
+        print(compare(default, options.iterations, options.stretch), flush=True)
+    for default in (False, True):
+        print(counts(default), flush=True)
 
 
 def forever(items: list[Any]) -> Iterator[Any]:

@@ -7,16 +7,14 @@ Python calls of an idle iteration (one without a record) are counted, which no n
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import tempfile
 from typing import Any
 
-import torch
-from interleave import Clock, Counter, batches, python_calls, tiny_mlp
-from torch import nn
+from interleave import BareLoop, Clock, batches, contests, counts_of, name_of, tiny_mlp, told
 
+from loopwright.build.order import prepare
 from loopwright.runner import Runner
 
 LOG_EVERY = 10
@@ -24,36 +22,6 @@ LOG_EVERY = 10
 
 def first(items: list[Any]) -> Any:
     return items[0]
-
-
-class BareLoop:
-    """The loop people write: torch's own parts, each called by hand."""
-
-    def __init__(self, default: bool, total: int) -> None:
-        self.model, self.loss = tiny_mlp(), nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
-        self.default = default
-        if default:
-            warm = torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.1, total_iters=200)
-            decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total - 200)
-            self.schedule = torch.optim.lr_scheduler.SequentialLR(
-                self.optimizer, [warm, decay], [200]
-            )
-        self.log = io.StringIO()
-
-    def __call__(self, batch: Any, number: int) -> None:
-        inputs, targets = batch
-        loss = self.loss(self.model(inputs), targets)
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.default:
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        if self.default:
-            self.schedule.step()
-            if (number + 1) % LOG_EVERY == 0:
-                rate = self.optimizer.param_groups[0]["lr"]
-                self.log.write(f"{number} {loss.item():.4f} {norm.item():.4f} {rate:.6f}\n")
 
 
 def runner_of(data: Any, default: bool, total: int, folder: str) -> Runner:
@@ -102,31 +70,23 @@ def runner_of(data: Any, default: bool, total: int, folder: str) -> Runner:
 
 def compare(default: bool, total: int, stretch: int) -> str:
     """One contest in one process."""
-    clock = Clock(batches(64), BareLoop(default, total), stretch=stretch, warm_up=10 * stretch)
+    bare = BareLoop(default, total, LOG_EVERY)
+    clock = Clock(batches(64), bare, stretch=stretch, warm_up=10 * stretch)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         runner_of(clock, default, total, folder).train()
-    return clock.report("default hooks, clip, schedule" if default else "minimal")
+    return clock.report(name_of(default))
 
 
 def counts(default: bool) -> str:
     """Operations, scalar reads and Python calls of one idle iteration, ours and the bare loop's."""
-    data = batches(4)
-    rows = []
+    data = batches(8)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         runner = runner_of(Listed(data), default, 10_000, folder)
-        rows.append(_ours(runner, data))
-    bare = BareLoop(default, 10_000)
-    for number in range(3):
-        bare(data[0], number)
-    with Counter() as counter:
-        bare(data[0], 3)
-    rows.append((counter.operations, counter.reads, python_calls(lambda: bare(data[0], 4))))
-    title = "default" if default else "minimal"
-    ours, theirs = rows
-    return (
-        f"{title:<10} an idle iteration: aten ops {ours[0]} (bare {theirs[0]}), "
-        f"scalar reads {ours[1]} (bare {theirs[1]}), Python calls {ours[2]} (bare {theirs[2]})"
-    )
+        prepare(runner)
+        runner.call_hook("before_train")
+        source, loop = iter(data), runner.train_loop.core
+        ours = counts_of(lambda number: loop.run_iters(source, until=number + 1))
+    return told(default, ours, BareLoop(default, 10_000, LOG_EVERY), data[0])
 
 
 class Listed:
@@ -144,30 +104,5 @@ class Listed:
         return self.items[index]
 
 
-def _ours(runner: Runner, data: list[Any]) -> tuple[int, int, int]:
-    from loopwright.build.order import prepare
-
-    prepare(runner)
-    loop = runner.train_loop
-    runner.call_hook("before_train")
-    loop.core.run_iters(iter(data * 1), until=3)
-    with Counter() as counter:
-        loop.core.run_iters(iter(data), until=4)
-    calls = python_calls(lambda: loop.core.run_iters(iter(data), until=5))
-    return counter.operations, counter.reads, calls
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=20_000)
-    parser.add_argument("--stretch", type=int, default=100)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    for default in (False, True):
-        print(compare(default, options.iterations, options.stretch), flush=True)
-    for default in (False, True):
-        print(counts(default), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    contests(__doc__, compare, counts, iterations=20_000)

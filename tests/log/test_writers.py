@@ -288,3 +288,14 @@ def test_the_usual_writers_fill_the_run_folder(tmp_path):
     names = {path.name.partition(".")[0] for path in tmp_path.iterdir()}
     assert names == {"metrics", "timing", "tensorboard"}
     assert writers.dropped == {}
+
+
+def test_tensorboard_events_are_on_the_disk_before_a_checkpoint_holds_their_iteration(tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    writer = TensorBoardWriter(tmp_path)
+    writer.write(loss(1))
+    assert writer.state_dict() == {"last_iter": 1}
+    events = reader.EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss")] == [1]
+    writer.close()
