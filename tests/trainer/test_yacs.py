@@ -211,6 +211,28 @@ def test_amp_and_clipping_are_keys_and_go_together(tmp_path):
     assert trainer.optim_wrapper.clip_grad_kwargs == {"type": "value", "clip_value": 1.0}
 
 
+@pytest.mark.parametrize("by", ["optimizer", "optim_wrapper"])
+def test_a_step_of_ones_own_is_told_where_the_clipping_is(tmp_path, caplog, by):
+    class Mine(Trainer):
+        def run_step(self):
+            batch = next(self._trainer._data_loader_iter)
+            losses = self.model(batch)
+            owner = getattr(self, by)
+            owner.zero_grad()
+            losses["loss_fit"].backward()
+            self._trainer._write_metrics(losses, 0.0)
+            owner.step()
+
+    more = ["SOLVER.CLIP_GRADIENTS.ENABLED", "True", "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 1e-9]
+    trainer = Mine(config(tmp_path, *more, "SOLVER.WEIGHT_DECAY", 0.0))
+    before = trainer.model.fc.weight.clone()
+    trainer.train()
+    moved = (trainer.model.fc.weight - before).abs().max().item()
+    assert (moved < 1e-6) == (by == "optim_wrapper")
+    assert "what clips is self.optim_wrapper" in caplog.text
+    assert trainer.storage.history("loss_fit").number == 30
+
+
 def test_an_amp_trainer_makes_a_plain_wrapper_one_with_autocast():
     model = nn.Linear(2, 1)
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), accumulative_counts=3)

@@ -23,7 +23,7 @@ from loopwright.trainer.checkpointing import Checkpointer, PeriodicCheckpointer
 from loopwright.trainer.hooks import EvalHook, LRScheduler, PeriodicWriter, PreciseBN
 from loopwright.trainer.predicting import callable_in_eval
 from loopwright.trainer.setup import create_ddp_model, default_writers, setup_logger
-from loopwright.trainer.simple import AMPTrainer, SimpleTrainer
+from loopwright.trainer.simple import AMPTrainer, SimpleTrainer, warn_of_bare_steps
 from loopwright.trainer.sources import source_of
 from loopwright.trainer.timing import IterationTimer
 
@@ -227,6 +227,8 @@ class DefaultTrainer(TrainerBase):
         super()._begin(start_iter, max_iter)
         self._share()
         self._trainer.ready(start_iter, max_iter)
+        if self._overrides("run_step", DefaultTrainer):
+            warn_of_bare_steps(self._trainer.optim_wrapper)
 
     def _wire(self) -> None:
         said = self.hook_table["after_backward"] or self._overrides("after_backward", TrainerBase)

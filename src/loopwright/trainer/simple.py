@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
@@ -17,6 +18,8 @@ from loopwright.optim import AmpOptimWrapper, OptimWrapper
 from loopwright.trainer.base import TrainerBase
 from loopwright.trainer.data import endless
 from loopwright.trainer.losses import LossBook, total_of
+
+logger = logging.getLogger("loopwright.trainer")
 
 
 class SimpleTrainer(TrainerBase):
@@ -102,6 +105,8 @@ class SimpleTrainer(TrainerBase):
         wrapper = self.optim_wrapper
         wrapper.initialize_count_status(unwrap(self.model), start_iter, max_iter)
         self._verbs.begins_window = True
+        if self._overrides("run_step", SimpleTrainer):
+            warn_of_bare_steps(wrapper)
 
     # -- one iteration ---------------------------------------------------------------------
 
@@ -171,6 +176,22 @@ class SimpleTrainer(TrainerBase):
         super().load_state_dict(state_dict)
         if "optimizer" in state_dict:
             self.optim_wrapper.load_state_dict(state_dict["optimizer"])
+
+
+def warn_of_bare_steps(wrapper: OptimWrapper) -> None:
+    """Say what a ``run_step`` of one's own leaves out when it calls ``self.optimizer.step()``."""
+    does = {
+        "clips": wrapper.clip_grad_kwargs is not None,
+        "accumulates": wrapper._accumulative_counts != 1,
+        "scales the loss": isinstance(wrapper, AmpOptimWrapper),
+    }
+    left_out = [what for what, done in does.items() if done]
+    if left_out:
+        logger.warning(
+            "run_step() is overridden: self.optimizer is the bare optimizer; what %s is "
+            "self.optim_wrapper (backward(loss), step(), zero_grad())",
+            " and ".join(left_out),
+        )
 
 
 class Verbs:
