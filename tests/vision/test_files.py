@@ -60,7 +60,7 @@ def test_a_pipeline_gives_boxes_and_labels(folder):
 
 
 def test_the_raw_boxes_can_be_had_for_an_evaluation(folder):
-    data = build(folder, repair=False)
+    data = build(folder, repair=False, policy={"reversed": "error"})
     assert data.get_data_info(0)["instances"][1]["bbox"] == [20, 5, 10, 13]
     assert data.findings == {}
 

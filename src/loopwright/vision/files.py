@@ -95,7 +95,7 @@ class BoxDataset(BaseDataset):
         )
         number = _numbers(annotations.classes, wanted, self.ann_file)
         self._metainfo.setdefault("classes", tuple(annotations.classes))
-        found = audit(annotations, self.policy)
+        found = audit(annotations, self.policy if self.repair else None)
         if self.repair:
             found.check()
             self.findings = found.table()
