@@ -249,10 +249,13 @@ def publish(
 ) -> list[str]:
     """Copies of checkpoints with only some keys, as plain torch files in a folder ``published``.
 
-    Each name ends in the hash of its content. Gives the paths.
+    Each name ends in the hash of its content. The folder lies beside the checkpoints, or in the run
+    folder where those are remote. Gives the paths.
     """
     store = store_in(runner, out_dir)
     store.wait()
+    beside = str(store.place.path("published"))
+    target = open_store(f"{runner.work_dir}/published" if "://" in beside else beside)
     made = []
     for name in dict.fromkeys(names):
         found = store.load(name)
@@ -263,7 +266,6 @@ def publish(
                 runner.logger.warning(f"published_keys: {name} has no {key!r}, but {told}")
         kept = {key: state[key] for key in keys if key in state}
         file = f"{name.removesuffix('.pth')}-{digest(kept)[:8]}.pth"
-        target = open_store(f"{store.place.path('published')}")
         made.append(str(target.save(file, kept, step=found.entry.step)))
         runner.logger.info(f"published {made[-1]}")
     return made
