@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import logging
@@ -82,7 +83,9 @@ def start(cfg: Config, config: str, *, training: bool = True) -> Any:
 
     Raises ConfigError with every mistake found.
     """
-    import_users(cfg, config)
+    with collector_at_rest():
+        import_users(cfg, config)
+        importlib.import_module("loopwright.runner")
     findings = importlib.import_module("loopwright.plan").check(cfg)
     for finding in findings:
         if finding.level == "warning" and training:
@@ -91,6 +94,18 @@ def start(cfg: Config, config: str, *, training: bool = True) -> Any:
     if errors:
         raise ConfigError("\n".join(errors).removeprefix("error: "))
     return importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """No garbage collection meanwhile: what is imported stays, and is much to walk through."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 @contextmanager
