@@ -60,7 +60,7 @@ def test_own_parts_stay_under_forty_lines_of_readme_a_file():
     ("wrong", "message"),
     [
         ("+load_form=x.pth", "did you mean 'load_from'"),
-        ("+randomness.seed=abc", "randomness.seed must be a whole number"),
+        ("+randomness.seed=abc", "must be a whole number"),
         ("train_dataloader.dataset.length=0", "empty"),
     ],
 )
