@@ -212,3 +212,29 @@ def test_a_name_that_only_building_meets_is_an_error_with_its_place(tmp_path):
     [error] = plan_of(text, tmp_path).errors
     assert "did you mean 'Linear'" in error.message
     assert error.origin.endswith("spoiled.py:3")
+
+
+LIBRARY = [
+    ("val_cfg = dict(type='MultiValLoop')", "another loop"),
+    ("data_preprocessor = dict(mean=[0.5])", "the model chooses the kind"),
+    ("val_evaluator = dict(type='CocoMetric')", "another metric's names"),
+    ("default_hooks['visualization'] = dict(type='Det3DVisualizationHook')", "a variant"),
+    ("model = dict(type='ImageClassifier', backbone=dict(type='ResNeXt'), head=None)", "a variant"),
+    ("param_scheduler = dict(type='ReversedPolyLR', power=2)", "another schedule"),
+    ("train_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[], pipeline=[])", "ours"),
+]
+
+
+@pytest.mark.parametrize(("line", "why"), LIBRARY)
+def test_what_another_library_names_its_own_way_is_no_error(line, why, tmp_path):
+    assert plan_of(f"{WHOLE}{FOREIGN}{line}\n", tmp_path).errors == [], why
+
+
+def test_what_a_constructor_takes_out_of_the_optimizer_is_no_error(tmp_path):
+    line = (
+        "optim_wrapper = dict(constructor='YOLOv5OptimizerConstructor', optimizer=dict("
+        "type='SGD', lr=0.1, batch_size_per_gpu=4, momentum=0.9))"
+    )
+    assert plan_of(f"{WHOLE}\n{line}\n", tmp_path).errors == []
+    own = line.replace("constructor='YOLOv5OptimizerConstructor', ", "")
+    assert len(plan_of(f"{WHOLE}\n{own}\n", tmp_path).errors) == 1

@@ -11,6 +11,7 @@ from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.config import ConfigError
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.names import foreign_scope
 
 # What the built-in metrics produce, by the name that is typed; None: depends on the data.
 METRICS: dict[str, tuple[str, ...]] = {
@@ -36,8 +37,14 @@ def check_fit(root: Node, facts: Facts | None) -> Iterator[Finding]:
     yield from _custom_epochs(root, facts)
 
 
-def produced(evaluator: Any) -> list[str] | None:
+# The libraries whose metrics of these names give the same.
+ALIKE = {"CocoMetric": "mmdet", "IoUMetric": "mmseg", "Accuracy": "mmpretrain"}
+
+
+def produced(evaluator: Any, library: str | None = None) -> list[str] | None:
     """The metric names of a validation, or None where somebody else's metric makes them.
+
+    ``library`` is the one whose metrics the names mean, where it is not ours.
 
     >>> produced({"type": "Accuracy", "topk": (1, 5)})
     ['accuracy/top1', 'accuracy/top5']
@@ -51,6 +58,8 @@ def produced(evaluator: Any) -> list[str] | None:
             else ""
         )
         kind = kind.rpartition(".")[2]
+        if library is not None and ALIKE.get(kind) != library:
+            return None
         if kind == "Accuracy":
             topk = one.get("topk", (1,))
             prefix = one.get("prefix") or "accuracy"
@@ -68,16 +77,17 @@ def _validated(root: Node) -> list[str] | None:
     loop, evaluator = root.value.get("val_cfg"), root.value.get("val_evaluator")
     if isinstance(loop, dict) and (loop.get("loss") or loop.get("prefix") or loop.get("sets")):
         return None
+    library = foreign_scope(root.value)
     several = named_sets(root.value.get("val_dataloader"))
     if several is None:
-        return produced(evaluator)
+        return produced(evaluator, library)
     try:
         each = evaluators_of(evaluator, list(several))
     except ConfigError:
         return None
     names: list[str] = []
     for name, one in each.items():
-        found = produced(one)
+        found = produced(one, library)
         if found is None:
             return None
         names += [f"{name}/{metric}" for metric in found]

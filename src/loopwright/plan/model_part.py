@@ -193,7 +193,7 @@ def _dtypes(model: nn.Module) -> dict[str, int]:
 
 def _states(optimizer: dict[str, Any]) -> int:
     """Tensors of state for each parameter, where the options change the number."""
-    kind = kind_of(optimizer)
+    kind = stepping(optimizer)
     if kind == "SGD" and not optimizer.get("momentum"):
         return 0
     more = ("amsgrad", "centered") + (("momentum",) if kind == "RMSprop" else ())

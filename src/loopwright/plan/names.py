@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +15,7 @@ NOT_FOUND = (UnknownNameError, RefusedNameError, BuildError)
 """What looking up a `type` may raise."""
 
 # Where our classes share a name with those of libraries, which take other arguments.
-_HOMONYMS = ("loopwright.vision.", "loopwright.evaluation.")
+_HOMONYMS = tuple(f"loopwright.{part}." for part in ("vision", "evaluation", "model", "data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ class Names:
                 return None
             raise
 
+    def nearest(self, name: str, known: Iterable[str]) -> list[str]:
+        """The known name that one means which nobody knows; [] where it may be somebody's own."""
+        if self.custom:
+            return []
+        return misspelt(name, known) if self.library else get_close_matches(name, known, n=1)
+
     def may_be_anothers(self, kind: Any, target: Any) -> bool:
         """Whether a bare name that ours answers may mean the library's class of that name."""
         module = f"{getattr(target, '__module__', '')}."
@@ -71,5 +78,29 @@ def foreign_scope(values: dict[str, Any]) -> str | None:
 
 def _almost(registry: Registry, kind: Any) -> bool:
     """Whether a name is one of ours misspelt, rather than another library's."""
-    name = str(getattr(kind, "dotted", kind))
-    return bool(get_close_matches(name, registry.names(), n=1, cutoff=0.93))
+    return bool(misspelt(str(getattr(kind, "dotted", kind)), registry.names()))
+
+
+def misspelt(name: str, known: Iterable[str]) -> list[str]:
+    """The known name that this one must mean: one small letter, or two swapped, apart.
+
+    A capital or a figure more is a variant, as libraries name them.
+
+    >>> misspelt("ValLop", ["ValLoop"]), misspelt("ResNeXt", ["ResNet"])
+    (['ValLoop'], [])
+    """
+    return [one for one in get_close_matches(name, known, n=1, cutoff=0.8) if _slip(name, one)]
+
+
+def _slip(one: str, other: str) -> bool:
+    if len(one) > len(other):
+        one, other = other, one
+    at = next((i for i, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), -1)
+    if len(other) - len(one) == 1:
+        return (
+            other[at].islower() and one[at:] == other[at:][1:] if at >= 0 else other[-1].islower()
+        )
+    rest, others = one[at:], other[at:]
+    swapped = rest[:2] == others[:2][::-1] and rest[2:] == others[2:]
+    replaced = rest[1:] == others[1:] and (rest[:1] + others[:1]).islower()
+    return len(one) == len(other) and (swapped or replaced)

@@ -61,7 +61,8 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
     value = node.value
     if isinstance(value.get("optimizer"), dict):
         optimizer = node.child("optimizer")
-        yield from check_typed(optimizer, OPTIMIZERS, lookup, given=("params",))
+        own = tuple(k for k in optimizer.value if k not in TAKEN_OUT or "constructor" not in value)
+        yield from check_typed(optimizer, OPTIMIZERS, lookup, given=("params",), only=own)
         yield from _numbers(optimizer, ("lr", "weight_decay", "momentum", "eps"))
     elif "constructor" not in value and "optimizer" not in value and _looks_single(value):
         near = get_close_matches("optimizer", [str(k) for k in value], n=1)
@@ -85,6 +86,8 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
     yield from _check_keys(node)
 
 
+TAKEN_OUT = ("batch_size_per_gpu", "layer_decay_rate", "model_type")
+"""Options that constructors take out of an optimizer's before it is built."""
 WRAPPER = ("type", "optimizer", "accumulative_counts", "clip_grad")
 AMP = ("loss_scale", "dtype", "use_fsdp", "max_skipped_steps")
 _ITS_OWN = ("constructor", "paramwise_cfg", "modules", "_scope_")
@@ -255,6 +258,6 @@ def _own_schedule(node: Node, kind: str, lookup: Lookup, root: Node) -> Iterator
         target = lookup(PARAM_SCHEDULERS, node.value["type"])
     except NOT_FOUND:
         target = None
-    near = get_close_matches(kind, [*SCHEDULES, *TORCH, *UNDRAWN], n=1)
-    if target is None and near and not root.value.get("custom_imports"):
+    near = lookup.nearest(kind, [*SCHEDULES, *TORCH, *UNDRAWN])
+    if target is None and near:
         yield node.error(f"{kind!r} is not a known schedule; did you mean {near[0]!r}?", "type")

@@ -56,7 +56,18 @@ def entries_of(wrapper: dict[str, Any]) -> dict[str, Any]:
     """The entries a schedule may move, as an optimizer starts with them where they are known."""
     optimizer = wrapper.get("optimizer") or {}
     given = {k: v for k, v in optimizer.items() if k in SCHEDULED}
-    return {**DEFAULTS.get(kind_of(optimizer), {}), **given}
+    return {**DEFAULTS.get(stepping(optimizer), {}), **given}
+
+
+def stepping(optimizer: dict[str, Any]) -> str:
+    """The name of the optimizer that makes the steps, also where its state is split.
+
+    >>> stepping({"type": "ZeroRedundancyOptimizer", "optimizer_type": "AdamW"})
+    'AdamW'
+    """
+    if kind_of(optimizer) == "ZeroRedundancyOptimizer" and "optimizer_type" in optimizer:
+        return kind_of({"type": optimizer["optimizer_type"]})
+    return kind_of(optimizer)
 
 
 def scaled(values: dict[str, Any], facts: Facts | None, notes: list[str]) -> dict[str, Any]:

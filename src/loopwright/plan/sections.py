@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.sets import evaluators_of, named_sets, set_options
@@ -92,8 +91,8 @@ def _own_loop(node: Node, name: str, root: Node, lookup: Lookup) -> Iterator[Fin
     if target is not None:
         yield from misfits(node, target, ("runner", "dataloader", "evaluator"))
         return
-    near = get_close_matches(name, BUILT_IN_LOOPS, n=1)
-    if near and not root.value.get("custom_imports"):
+    near = lookup.nearest(name, BUILT_IN_LOOPS)
+    if near:
         yield node.error(f"{name!r} is not a known loop; did you mean {near[0]!r}?", "type")
 
 

@@ -106,7 +106,8 @@ def _typed_parts(root: Node, names: Names) -> Iterator[Finding]:
         ("model_wrapper_cfg", MODEL_WRAPPERS, "MMDistributedDataParallel", ("module",)),
         ("data_preprocessor", MODELS, None, ()),
     ):
-        if isinstance(root.value.get(key), dict):
+        value = root.value.get(key)
+        if isinstance(value, dict) and (default or "type" in value):  # else the model chooses
             node = root.child(key)
             yield from check_typed(node, registry, names, given=given, default=default)
     visualizer = root.value.get("visualizer")
