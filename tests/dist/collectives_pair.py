@@ -6,12 +6,24 @@ import warnings
 import torch
 
 from loopwright import dist
+from loopwright.core import Requests
+from loopwright.dist.signals import agree
 
 
 def reduced(op, values):
     tensor = torch.tensor(values)
     dist.all_reduce(tensor, op)
     return tensor.tolist()
+
+
+def agreed(rank, by_rank, *names):
+    """What both ranks grant when one of them heard or was asked for something."""
+    heard, granted = Requests(), Requests()
+    if rank == by_rank:
+        for where, wish, reason in names:
+            getattr(heard if where == "heard" else granted, wish)(reason)
+    agree(heard, granted)
+    return [granted.saving, granted.halting, granted.stopping]
 
 
 def main():
@@ -25,6 +37,11 @@ def main():
     }
     found["local"] = [dist.get_local_rank(), dist.get_local_size()]
 
+    found["interrupted"] = agreed(rank, 1, ("heard", "save", "SIGINT"), ("heard", "halt", "SIGINT"))
+    found["terminated"] = agreed(rank, 0, ("heard", "halt", "SIGTERM"))
+    found["saves"] = agreed(rank, 1, ("heard", "save", "SIGUSR1"))
+    found["stops"] = agreed(rank, 0, ("granted", "stop", "no better for 5 epochs"))
+    found["nothing"] = agreed(rank, 0)
     found["reduced"] = {op: reduced(op, [1.0 + rank, 4.0]) for op in ("sum", "mean", "max", "min")}
     found["whole"] = reduced("sum", [rank + 1])
     strided = torch.arange(6.0).reshape(2, 3).t()

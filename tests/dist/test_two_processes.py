@@ -28,6 +28,16 @@ def test_nccl_without_a_gpu_is_gloo(pair):
     assert [p["said"] for p in pair] == ["gloo", "gloo"]
 
 
+def test_what_one_process_heard_or_was_asked_for_both_do(pair):
+    other = "another rank"
+    assert [p["interrupted"] for p in pair] == [[other, "SIGINT", "SIGINT"], ["SIGINT"] * 3]
+    assert [p["terminated"] for p in pair] == [[None, "SIGTERM", "SIGTERM"], [None, other, other]]
+    assert [p["saves"] for p in pair] == [[other, None, None], ["SIGUSR1", None, None]]
+    asked = "no better for 5 epochs"
+    assert [p["stops"] for p in pair] == [[None, None, asked], [None, None, other]]
+    assert [p["nothing"] for p in pair] == [[None, None, None]] * 2
+
+
 def test_reductions_give_the_same_everywhere(pair):
     wanted = {"sum": [3.0, 8.0], "mean": [1.5, 4.0], "max": [2.0, 4.0], "min": [1.0, 4.0]}
     assert [p["reduced"] for p in pair] == [wanted, wanted]

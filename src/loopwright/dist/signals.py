@@ -62,8 +62,8 @@ def agree(heard: Requests, granted: Requests, *, alone: bool = False) -> None:
     """Hand on what was heard; with several ranks, what any of them heard or was asked by a hook.
 
     A signal may come at any moment, also between two ranks' looks at their flags. So a run of
-    several processes listens into a Requests of its own and acts on what all agreed on. One small
-    reduction an iteration; only such a run pays it.
+    several processes listens into a Requests of its own and acts on what all agreed on; where any
+    was interrupted, all were. One small reduction an iteration; only such a run pays it.
 
     >>> heard, granted = Requests(), Requests()
     >>> heard.halt("SIGTERM")
@@ -76,17 +76,17 @@ def agree(heard: Requests, granted: Requests, *, alone: bool = False) -> None:
         heard.halting or granted.halting,
         heard.stopping or granted.stopping,
     )
-    said = [wish is not None for wish in wishes]
+    said = [*(wish is not None for wish in wishes), wishes[1] == "SIGINT"]
     if not alone:
         flags = torch.tensor(said, dtype=torch.float32).to(get_comm_device())
         all_reduce(flags, op="max")
         said = [flag > 0 for flag in flags.tolist()]
-    saves, halts, stops = said
+    saves, halts, stops, interrupted = said
     if saves:
         granted.save(wishes[0] or "another rank")
         heard.saved()
     if halts:
-        granted.halt(wishes[1] or "another rank")
+        granted.halt("SIGINT" if interrupted else wishes[1] or "another rank")
     if stops:
         granted.stop(wishes[2] or "another rank")
 
