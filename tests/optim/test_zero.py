@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from loopwright.checkpoint import load_any
-from loopwright.optim import ZeroRedundancyOptimizer, build_optim_wrapper
+from loopwright.optim import AmpOptimWrapper, ZeroRedundancyOptimizer, build_optim_wrapper
 
 HERE = Path(__file__).parent
 ZERO = {"type": "ZeroRedundancyOptimizer", "optimizer_type": "AdamW", "lr": 0.1}
@@ -81,3 +81,13 @@ def test_a_group_added_later_is_stepped_too():
 def test_an_option_that_the_optimizer_has_not_is_named():
     with pytest.raises(TypeError, match=r"AdamW takes no argument 'beta'; did you mean 'betas'"):
         build_optim_wrapper(nn.Linear(1, 1), {"optimizer": {**ZERO, "beta": (0.9, 0.99)}})
+
+
+def test_it_steps_under_a_loss_scale_and_drops_an_overflow():
+    w = nn.Parameter(torch.ones(2))
+    zero = ZeroRedundancyOptimizer([w], "SGD", lr=0.5)
+    wrapper = AmpOptimWrapper(dtype="float16", optimizer=zero, clip_grad={"max_norm": 100.0})
+    wrapper.update_params((w * float("inf")).sum())
+    assert (w.tolist(), wrapper.last_step_skipped) == ([1.0, 1.0], True)
+    wrapper.update_params(w.sum())
+    assert w.tolist() == [0.5, 0.5]

@@ -10,7 +10,7 @@ from loopwright.config import Config
 from loopwright.hooks import Hook
 from loopwright.model import BaseModel
 from loopwright.optim.optimizers import optimizer_defaults
-from loopwright.plan import make_plan
+from loopwright.plan import make_plan, model_part, optimizers
 from loopwright.plan.data import to_data
 from loopwright.plan.optimizers import DEFAULTS, SCHEDULED
 from loopwright.registry import MODELS
@@ -211,3 +211,11 @@ def test_sharding_divides_what_the_ranks_share(tmp_path):
     shared = make_plan(cfg, world=2).model.memory
     for name in ("parameters", "gradients", "optimizer state"):
         assert shared[name] * 2 == alone[name] > 0
+
+
+def test_a_split_optimizer_starts_and_keeps_what_the_one_it_splits_does():
+    plain = {"optimizer": {"type": "SGD", "momentum": 0.9}}
+    split = {"optimizer": {**plain["optimizer"], "type": "ZeroRedundancyOptimizer"}}
+    split["optimizer"]["optimizer_type"] = "SGD"
+    assert optimizers.entries_of(split) == optimizers.entries_of(plain)
+    assert model_part._states(split["optimizer"]) == model_part._states(plain["optimizer"]) == 1

@@ -15,8 +15,7 @@ from torch import nn
 
 from loopwright.optim.optimizers import optimizer_defaults
 from loopwright.optim.plan_groups import GroupPlan, make_constructor, param_groups_of_each
-from loopwright.optim.specs import kind_of
-from loopwright.plan.optimizers import optimizers_of
+from loopwright.plan.optimizers import optimizers_of, stepping
 from loopwright.registry import DATASETS, MODELS
 
 # Tensors of state, as large as the parameter, that an optimizer keeps for each; others keep 2.
