@@ -8,13 +8,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from loopwright.cli.files import ExistingPath
 from loopwright.report import NoRunError, read_run
 from loopwright.report.tables import Row, config_differences, facts_of, metric_rows
 
 
 @click.command()
 @click.argument(
-    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN ..."
+    "runs",
+    nargs=-1,
+    required=True,
+    type=ExistingPath(exists=True, path_type=Path),
+    metavar="RUN RUN ...",
 )
 @click.option("--plain", is_flag=True, help="Tab-separated lines instead of tables.")
 def command(runs: tuple[Path, ...], plain: bool) -> None:

@@ -1,4 +1,4 @@
-"""Arguments that name a file which must be there; a misspelt one is answered with the nearest."""
+"""Arguments that name a path which must be there; a misspelt one is answered with the nearest."""
 
 from __future__ import annotations
 
@@ -9,17 +9,27 @@ from typing import Any
 import click
 
 
-class ExistingFile(click.Path):
+def nearest_path(path: str | os.PathLike[str]) -> str:
+    """The path that is there and nearest to one that is not; '' where none is near."""
+    folder, name = os.path.split(os.fspath(path).rstrip("/"))
+    if not os.path.isdir(folder or ".") or os.path.lexists(path):
+        return ""
+    near = get_close_matches(name, os.listdir(folder or "."), n=1)
+    return os.path.join(folder, near[0]) if near else ""
+
+
+class ExistingPath(click.Path):
+    """A path that exists."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if meant := nearest_path(value):
+            what = "Directory" if not self.file_okay else "File" if not self.dir_okay else "Path"
+            self.fail(f"{what} {value!r} does not exist. Did you mean {meant!r}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ExistingFile(ExistingPath):
     """A path to a file that exists."""
 
     def __init__(self) -> None:
         super().__init__(exists=True, dir_okay=False)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        folder, name = os.path.split(os.fspath(value))
-        if os.path.isdir(folder or ".") and not os.path.lexists(value):
-            near = get_close_matches(name, os.listdir(folder or "."), n=1)
-            if near:
-                meant = os.path.join(folder, near[0])
-                self.fail(f"File {value!r} does not exist. Did you mean {meant!r}?", param, ctx)
-        return super().convert(value, param, ctx)

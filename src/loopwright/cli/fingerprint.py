@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from loopwright.cli.files import ExistingPath
 from loopwright.model.prints import Fingerprint, diff
 
 NAME = "fingerprint.json"
@@ -22,8 +23,8 @@ def command() -> None:
 
 
 @command.command("diff")
-@click.argument("run_a", type=click.Path(exists=True, path_type=Path))
-@click.argument("run_b", type=click.Path(exists=True, path_type=Path))
+@click.argument("run_a", type=ExistingPath(exists=True, path_type=Path))
+@click.argument("run_b", type=ExistingPath(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff_command(run_a: Path, run_b: Path, as_json: bool) -> None:
     """Say the first difference between the starts of RUN_A and RUN_B.
@@ -41,7 +42,7 @@ def diff_command(run_a: Path, run_b: Path, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("run", type=ExistingPath(exists=True, path_type=Path))
 def show_command(run: Path) -> None:
     """List every tensor that RUN started from, with its hash."""
     found = read(run)

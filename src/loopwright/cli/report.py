@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from loopwright.cli.files import ExistingPath
 from loopwright.files import atomic_write
 from loopwright.report import NoRunError, read_run
 from loopwright.report.page import page
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=ExistingPath(exists=True, path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: RUN/report.html.")
 def command(run: Path, output: Path | None) -> None:
     """Write one HTML file about the run in folder RUN.

@@ -8,13 +8,14 @@ import click
 from rich.console import Console
 
 from loopwright.cli.compare import show
+from loopwright.cli.files import ExistingPath
 from loopwright.report import find_runs, read_run
 from loopwright.report.tables import HEAD, run_row
 
 
 @click.command()
 @click.argument(
-    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default="work_dirs"
+    "folder", type=ExistingPath(exists=True, file_okay=False, path_type=Path), default="work_dirs"
 )
 @click.option("--plain", is_flag=True, help="Tab-separated lines instead of a table.")
 def command(folder: Path, plain: bool) -> None:

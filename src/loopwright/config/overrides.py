@@ -56,7 +56,11 @@ def parse_override(text: str) -> Override:
         return Override(op, split_path(key))
     if at < 0:
         raise ConfigError(f"override {text!r} is not key=value (to delete a key say ~key)")
-    return Override(op, split_path(key), parse_value(body[at + 1 :]))
+    path = split_path(key)
+    try:
+        return Override(op, path, parse_value(body[at + 1 :]))
+    except ConfigError as error:
+        raise ConfigError(f"override of {key.strip()}: {error}") from None
 
 
 def _split_point(body: str) -> int:
@@ -134,7 +138,7 @@ class _Reader:
             if self.at < len(self.text) and self.text[self.at] == ",":
                 self.at += 1
             elif not self._ends(closing):
-                raise self._fault("a comma")
+                raise self._fault(f"a comma or {closing}" if closing else "a comma")
 
     def _ends(self, closing: str) -> bool:
         return self.at >= len(self.text) if not closing else self.text.startswith(closing, self.at)
@@ -184,7 +188,7 @@ class _Reader:
             if self.text.startswith(",", self.at):
                 self.at += 1
             elif not self.text.startswith("}", self.at):
-                raise self._fault("a comma")
+                raise self._fault("a comma or }")
 
     def _quoted(self, quote: str) -> str:
         pieces: list[str] = []
