@@ -216,3 +216,9 @@ def test_swas_own_scheduler_may_be_named():
     cfg = {"type": "SWALR", "swa_lr": 0.5, "anneal_epochs": 1, "by_epoch": True}
     (scheduler,) = build_param_scheduler(cfg, some)
     assert train(some, scheduler, 1) == [0.5]
+
+
+def test_a_window_that_delays_the_first_update_is_no_mistake_in_order(recwarn):
+    some = wrapper(accumulate=2)
+    train(some, build_param_scheduler(SEQUENCE, some)[0], 2)
+    assert not [w for w in recwarn.list if "before `optimizer.step()`" in str(w.message)]

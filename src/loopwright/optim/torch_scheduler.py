@@ -91,6 +91,8 @@ class TorchParamScheduler:
         self.optim_wrapper = optim_wrapper
         self.by_epoch = self._granularity(name, by_epoch)
         self.scheduler = make(kind, optim_wrapper.optimizer, options)
+        # The run keeps the order; torch would warn where a window or an overflow delays the step.
+        optim_wrapper.optimizer._opt_called = True
 
     def _granularity(self, name: str, by_epoch: bool | None) -> bool:
         if self.need_val_args:
