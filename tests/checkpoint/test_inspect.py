@@ -79,6 +79,11 @@ def test_a_run_folder_is_a_table(store, tmp_path):
     assert lines[-1].endswith("yes    epoch_2.pth")
 
 
+def test_one_that_a_resume_passes_by_is_marked(store, tmp_path):
+    store.save("crash_iter_9", {"w": torch.zeros(1)}, step=9, meta={"good": False})
+    assert "crash_iter_9   (not good: a resume passes it by)" in run(tmp_path)[1]
+
+
 def test_json_is_one_document(store, tmp_path):
     code, told = run(tmp_path / "epoch_1", "--json")
     data = json.loads(told)

@@ -102,6 +102,8 @@ def table(found: list[Description]) -> None:
     for one in found:
         step = "?" if one.step is None else str(one.step)
         whole = "yes" if one.whole else "NO"
-        click.echo(f"{step:>9}  {in_words(one.size):>9}  {whole:<6} {one.name}")
+        meta = one.meta if isinstance(one.meta, dict) else {}
+        note = "   (not good: a resume passes it by)" if meta.get("good") is False else ""
+        click.echo(f"{step:>9}  {in_words(one.size):>9}  {whole:<6} {one.name}{note}")
         for problem in one.problems:
             click.echo(f"{'':>29}{problem}")
