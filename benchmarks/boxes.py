@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loopwright.vision.boxes import Policy, repair
+from loopwright.vision.boxes import repair
+from loopwright.vision.policy import Policy
 
 
 def made(count: int, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from loopwright.vision import annotations as ann
-from loopwright.vision.boxes import AnnotationError, Policy
 from loopwright.vision.objects import take
+from loopwright.vision.policy import AnnotationError, Policy
 
 LENIENT = Policy(budget=None)
 

@@ -6,16 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from loopwright.vision.boxes import (
-    ACTIONS,
-    CAUSES,
-    AnnotationError,
-    Policy,
-    check_budget,
-    policy_of,
-    repair,
-    strict,
-)
+from loopwright.vision.boxes import check_budget, repair
+from loopwright.vision.policy import ACTIONS, CAUSES, AnnotationError, Policy, policy_of, strict
 
 NAN, INF = float("nan"), float("inf")
 
@@ -276,7 +268,7 @@ def test_images_do_not_disturb_each_other(boxes):
 
 
 def test_every_cause_can_be_an_error_and_has_a_meaning():
-    from loopwright.vision.boxes import MEANING
+    from loopwright.vision.policy import MEANING
 
     assert set(MEANING) == set(CAUSES)
     assert all("error" in actions for actions in ACTIONS.values())

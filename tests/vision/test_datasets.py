@@ -7,9 +7,9 @@ import torch
 from loopwright.data.collate import default_collate, pseudo_collate
 from loopwright.data.randomness import seed_sample
 from loopwright.vision import digits
-from loopwright.vision.boxes import AnnotationError
 from loopwright.vision.datasets import DigitScenes, DigitsClassification, DigitsUnlabelled
 from loopwright.vision.plant import plant
+from loopwright.vision.policy import AnnotationError
 
 CLEAN = DigitScenes("val", "detection", count=40)
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from loopwright.registry import DATASETS
-from loopwright.vision.boxes import AnnotationError
 from loopwright.vision.files import BoxDataset, CocoDataset, SegFolder, VOCDataset
+from loopwright.vision.policy import AnnotationError
 
 PIPELINE = [
     {"type": "LoadImageFromFile"},

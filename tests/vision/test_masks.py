@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from loopwright.vision import annotations as ann
-from loopwright.vision.boxes import Policy
 from loopwright.vision.files import CocoDataset
 from loopwright.vision.masks import MaskError, decode, measure
+from loopwright.vision.policy import Policy
 
 LENIENT = Policy(budget=None)
 

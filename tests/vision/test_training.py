@@ -12,7 +12,7 @@ from PIL import Image
 
 from loopwright.data import build_dataloader
 from loopwright.runner import Runner
-from loopwright.vision.boxes import AnnotationError
+from loopwright.vision.policy import AnnotationError
 
 COUNT, SIDE = 100, 32
 PIPELINE = [

@@ -46,8 +46,8 @@ def check(
     mistake in the command.
     """
     from loopwright.vision.annotations import kind_of
-    from loopwright.vision.boxes import AnnotationError
     from loopwright.vision.objects import no_collection
+    from loopwright.vision.policy import AnnotationError
 
     wanted = [name for name in (classes or "").split(",") if name]
     how: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _checked(
 
 
 def _policy(policy: tuple[str, ...], budget: float, min_size: float, accept_format: bool) -> Any:
-    from loopwright.vision.boxes import policy_of
+    from loopwright.vision.policy import policy_of
 
     rules: dict[str, Any] = {"budget": budget, "min_size": min_size}
     rules["suspicion"] = "warn" if accept_format else "error"

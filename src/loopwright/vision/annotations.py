@@ -14,16 +14,10 @@ from typing import Any
 import numpy as np
 
 from loopwright.vision import coco, voc, yolo
-from loopwright.vision.boxes import (
-    AnnotationError,
-    Policy,
-    Repaired,
-    check_budget,
-    policy_of,
-    repair,
-)
+from loopwright.vision.boxes import Repaired, check_budget, repair
 from loopwright.vision.images import PathError, Probe, confine, image_files, probe
 from loopwright.vision.objects import Annotations, ImageEntry, Ints, Problem, no_collection
+from loopwright.vision.policy import AnnotationError, Policy, policy_of
 from loopwright.vision.suspicion import Suspicion, suspect
 
 KINDS = ("coco", "voc", "yolo")

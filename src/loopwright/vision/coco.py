@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.vision.boxes import AnnotationError, Repaired
+from loopwright.vision.boxes import Repaired
 from loopwright.vision.masks import Measured, measure
 from loopwright.vision.objects import Annotations, Floats, ImageEntry, Ints, Problem, no_collection
+from loopwright.vision.policy import AnnotationError
 
 _NUMBERS = frozenset({int, float})
 

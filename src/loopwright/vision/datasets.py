@@ -14,8 +14,9 @@ import torch
 
 from loopwright.registry import DATASETS
 from loopwright.vision import digits, views
-from loopwright.vision.boxes import Policy, check_budget, policy_of, repair
+from loopwright.vision.boxes import check_budget, repair
 from loopwright.vision.plant import plant
+from loopwright.vision.policy import Policy, policy_of
 
 _COUNTS = {"train": 400, "val": 100, "test": 100}
 
@@ -77,7 +78,7 @@ class DigitScenes:
     ``ink``, 1 for every digit); detection a dict of ``boxes`` (k, 4) xyxy in pixels, ``labels``
     (k,) and ``ignore`` (k,). ``side`` is how large digits are, as shares of ``size``. ``planted``
     spoils or adds boxes, an exact number a cause (see ``loopwright.vision.plant``); ``policy``
-    repairs them (see ``loopwright.vision.boxes``), and ``findings`` is then cause, action and
+    repairs them (see ``loopwright.vision.policy``), and ``findings`` is then cause, action and
     count.
     """
 

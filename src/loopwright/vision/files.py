@@ -14,9 +14,9 @@ import numpy as np
 from loopwright.data import BaseDataset
 from loopwright.registry import DATASETS
 from loopwright.vision.annotations import Audit, audit, read
-from loopwright.vision.boxes import AnnotationError, policy_of
 from loopwright.vision.images import confine, image_files, probe
 from loopwright.vision.masks import RunLengths
+from loopwright.vision.policy import AnnotationError, policy_of
 
 _LOGGER = logging.getLogger("loopwright.vision")
 _BROKEN = ("error", "drop", "keep")
@@ -54,7 +54,7 @@ def _fault(path: str) -> str:
 class BoxDataset(BaseDataset):
     """Images with boxes from a COCO json, VOC xml or YOLO folder, repaired when loaded.
 
-    ``policy`` is that of ``loopwright.vision.boxes``; ``findings`` then holds cause, action and
+    ``policy`` is that of ``loopwright.vision.policy``; ``findings`` then holds cause, action and
     count. A format that looks wrong, too many drops or broken images stop it here, before the first
     step, unless the policy or ``broken_images`` says otherwise; ``policy=None`` with
     ``repair=False`` takes the boxes as they are, as an evaluation against the raw file needs.

@@ -13,9 +13,9 @@ import numpy as np
 
 from loopwright.vision import draw
 from loopwright.vision.annotations import Audit
-from loopwright.vision.boxes import CAUSES, MEANING
 from loopwright.vision.images import PathError, confine
 from loopwright.vision.objects import PROBLEMS
+from loopwright.vision.policy import CAUSES, MEANING
 
 _RAW, _PUT = (220, 38, 38), (22, 163, 74)
 _SIDE = 260

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.vision.boxes import AnnotationError, Repaired
+from loopwright.vision.boxes import Repaired
 from loopwright.vision.objects import Annotations, Floats, ImageEntry, Problem
+from loopwright.vision.policy import AnnotationError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _MOST_BYTES = 16_000_000

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from loopwright.vision.boxes import AnnotationError, Repaired
+from loopwright.vision.boxes import Repaired
 from loopwright.vision.images import image_files
 from loopwright.vision.objects import Annotations, ImageEntry, Problem
+from loopwright.vision.policy import AnnotationError
 
 _NAMES = ("classes.txt", "obj.names", "names.txt")
 NOMINAL = 1000.0
