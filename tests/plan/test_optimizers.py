@@ -219,3 +219,13 @@ def test_a_split_optimizer_starts_and_keeps_what_the_one_it_splits_does():
     split["optimizer"]["optimizer_type"] = "SGD"
     assert optimizers.entries_of(split) == optimizers.entries_of(plain)
     assert model_part._states(split["optimizer"]) == model_part._states(plain["optimizer"]) == 1
+
+
+def test_a_cycle_is_measured_by_the_updates_of_its_own_optimizer(tmp_path):
+    cycle = {"type": "OneCycleLR", "max_lr": 0.5, "cycle_momentum": False}
+    fits = {"g": [{**cycle, "total_steps": 12}], "d": [{**cycle, "total_steps": 6}]}
+    assert make_plan(config(PAIR, fits, tmp_path)).errors == []
+    short = {"g": [{**cycle, "total_steps": 6}], "d": [{**cycle, "total_steps": 6}]}
+    [error] = make_plan(config(PAIR, short, tmp_path)).errors
+    assert error.path == "param_scheduler.g.0.total_steps"
+    assert "the run makes 12 updates" in error.message

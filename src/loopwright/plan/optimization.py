@@ -20,7 +20,7 @@ from loopwright.optim.torch_nested import counts_updates
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import NOT_FOUND
-from loopwright.plan.optimizers import optimizers_of, schedules_of
+from loopwright.plan.optimizers import accumulation_of, optimizers_of, schedules_of
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
 from loopwright.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
@@ -159,9 +159,13 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
     single = isinstance(cfg, dict) and "type" in cfg
     parts = [node] if single else node.children()
     nested = [e for part in parts if isinstance(part.value, list | tuple) for e in part.children()]
+    counts = {name: accumulation_of(w) for name, w in optimizers.items()} or {"": 1}
     for entry in [*parts, *nested]:
         if isinstance(entry.value, dict) and "type" in entry.value:
-            yield from _check_schedule(entry, facts, lookup, root)
+            owner = "" if single else entry.path.split(".")[1]
+            every = [counts[owner]] if owner in counts else sorted({*counts.values()})
+            checks = (_check_schedule(entry, facts, lookup, root, accumulation=n) for n in every)
+            yield from dict.fromkeys(finding for found in checks for finding in found)
         elif isinstance(entry.value, dict) and not isinstance(cfg, dict):
             yield entry.error("needs a 'type': which schedule?")
     if facts is not None and not facts.nominal:
@@ -191,7 +195,7 @@ def _check_names(node: Node, optimizers: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_schedule(
-    node: Node, facts: Facts | None, lookup: Lookup, root: Node
+    node: Node, facts: Facts | None, lookup: Lookup, root: Node, *, accumulation: int
 ) -> Iterator[Finding]:
     kind, theirs = kind_of(node.value), torch_kind(node.value)
     if theirs is not None:
@@ -206,7 +210,7 @@ def _check_schedule(
         max_iters=facts.max_iters,
         max_epochs=facts.max_epochs,
         epoch_length=facts.epoch_length,
-        accumulation=facts.accumulation,
+        accumulation=accumulation,
     ):
         if level != "error" and facts.nominal and node.value.get("by_epoch") is False:
             continue  # without the data's length a schedule in iterations cannot be judged

@@ -45,6 +45,12 @@ def optimizers_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def accumulation_of(wrapper: dict[str, Any]) -> int:
+    """How many backwards one update of an optimizer takes."""
+    counts = wrapper.get("accumulative_counts", 1)
+    return counts if isinstance(counts, int) and counts >= 1 else 1
+
+
 def schedules_of(cfg: Any, optimizer: str) -> Any:
     """What of a `param_scheduler` is for one optimizer: its own, or what all share."""
     if optimizer and isinstance(cfg, dict) and "type" not in cfg:

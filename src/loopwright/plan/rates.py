@@ -12,7 +12,13 @@ from loopwright.optim.specs import Run, kind_of, read
 from loopwright.optim.specs import entries as entries_in
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding
-from loopwright.plan.optimizers import SCHEDULED, entries_of, optimizers_of, schedules_of
+from loopwright.plan.optimizers import (
+    SCHEDULED,
+    accumulation_of,
+    entries_of,
+    optimizers_of,
+    schedules_of,
+)
 
 POINTS_DRAWN = 400
 _PLATEAUS = ("ReduceLROnPlateau", "ReduceOnPlateau")
@@ -52,7 +58,7 @@ def draw(
         if isinstance(cfg, dict) and "type" not in cfg:
             continue
         try:
-            drawn += _curves(cfg, facts, starts, accumulation=_accumulation(wrapper))
+            drawn += _curves(cfg, facts, starts, accumulation=accumulation_of(wrapper))
         except (ValueError, TypeError, KeyError, ConfigError) as error:
             where = f"param_scheduler.{name}" if cfg is not values["param_scheduler"] else ""
             told = str(error.args[0]) if isinstance(error, KeyError) else str(error)
@@ -61,11 +67,6 @@ def draw(
 
 
 _NUMERIC = ("param_scheduler", "optim_wrapper.optimizer.lr", "train_cfg.max")
-
-
-def _accumulation(wrapper: dict[str, Any]) -> int:
-    counts = wrapper.get("accumulative_counts", 1)
-    return counts if isinstance(counts, int) and counts >= 1 else 1
 
 
 def distinct(optimizer: str, wrapper: dict[str, Any], model: Any) -> list[Start]:
