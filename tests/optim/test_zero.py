@@ -38,6 +38,11 @@ def test_each_process_keeps_about_half_of_the_state(pair):
     assert max(kept) <= 0.6 * total
 
 
+def test_an_optimizer_that_looks_at_all_gradients_is_not_split(pair):
+    """LAMB clips by the norm of all, of which a process steps but a share."""
+    assert pair[0]["refused"] == "Lamb looks at all gradients: its state cannot be split"
+
+
 def test_a_run_of_two_goes_on_from_its_checkpoint_to_the_bit(pair):
     assert pair[0]["resumed"] == pair[0]["zero"]
 

@@ -65,6 +65,10 @@ def main(folder):
     said["kept"] = sum(state["exp_avg"].numel() for state in zero.state.values())
     trained(folder / "resumed", ZERO, epochs=1)
     said["resumed"] = weights(trained(folder / "resumed", ZERO, resume=True))
+    try:
+        ZeroRedundancyOptimizer(unwrap(runner.model).parameters(), "Lamb", lr=0.1)
+    except ValueError as error:
+        said["refused"] = str(error)
     print(json.dumps(said))
 
 
