@@ -79,7 +79,7 @@ def probe(
     torch.manual_seed(0)
     model = MODELS.build(cfg["model"])
     random = score(model)
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint, strict=True)
     return {"pretrained": score(model), "random weights": random, "pixels": score(None)}
 
 

@@ -70,7 +70,7 @@ def images_of(patches: torch.Tensor, side: int) -> torch.Tensor:
 def picture(name: str, work_dir: str, images: Sequence[int]) -> np.ndarray:
     cfg = Config.fromfile(str(HERE / name / "config.py"))
     model = MODELS.build(cfg["model"])
-    load_weights(model, newest(work_dir))
+    load_weights(model, newest(work_dir), strict=True)
     model.eval()
     if isinstance(model, MAE):
         torch.manual_seed(0)

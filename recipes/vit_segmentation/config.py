@@ -2,11 +2,12 @@
 _base_ = './document.py'
 
 classes = 2
-max_iters = 300
-warmup = 30
+max_iters = 160
+warmup = 16
 
 model = dict(
     type='EncoderDecoder',
+    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[0.3], std=[0.3]),
     backbone=dict(
         type='VisionTransformer',
         img_size=32,
@@ -17,9 +18,11 @@ model = dict(
         num_heads=4,
         out_type='featmap',
         out_indices=(2, 5, 8, 11)),
-    neck=dict(type='Feature2Pyramid', embed_dim=64, rescales=(2, 1, 1, 0.5)),
+    neck=dict(type='Feature2Pyramid', embed_dim=64, rescales=(4, 2, 1, 0.5)),
     decode_head=dict(
-        type='UPerHead', in_channels=(64, 64, 64, 64), channels=24, num_classes=classes))
+        type='UPerHead', in_channels=(64, 64, 64, 64), channels=24, num_classes=classes,
+        # Ink is a tenth of the pixels: unweighted, some seeds find it and call it background.
+        class_weight=(0.5, 2.0)))
 
 train_dataloader = dict(
     batch_size=16,
@@ -43,7 +46,7 @@ test_dataloader = dict(
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU', 'mDice'])
 test_evaluator = val_evaluator
 
-# What the CPU form changes: 300 iterations from scratch need a larger rate than 80k of fine-tuning.
+# What the CPU form changes: 160 iterations from scratch need a larger rate than 80k of fine-tuning.
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(
@@ -57,6 +60,9 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-train_cfg = dict(max_iters=max_iters, val_interval=150)
-default_hooks = dict(checkpoint=dict(interval=150, max_keep_ckpts=1))
+train_cfg = dict(max_iters=max_iters, val_interval=80)
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(interval=80, max_keep_ckpts=1),
+    visualization=dict(interval=10))
 randomness = dict(seed=0)
