@@ -145,3 +145,36 @@ def test_a_web_of_bases_is_read_once_each_and_bounded(tmp_path):
         (tmp_path / f"w{number}.py").write_text("with read_base():\n" + 2 * line)
     (tmp_path / "w40.py").write_text("a = 1\n")
     assert Config.fromfile(tmp_path / "w0.py").a == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [
+        ("x = 5.5 in range(10**12)\n", ".py"),
+        ("x = round(10**4, -10**9)\n", ".py"),
+        ("x = list(range(10**5))\ny = [x.insert(0, i) for i in range(10**5)]\n", ".py"),
+        ("x = dict.fromkeys(range(10**5))\ny = [x.copy() for i in range(10**5)]\n", ".py"),
+        ("x = '%(a)s' * 10**5 % dict(a='b' * 10**5)\n", ".py"),
+        ("x = '%9999d' * 100000 % ((1,) * 100000)\n", ".py"),
+        ("x = 'a' * 10**6\ny = str([x] * 100000)\n", ".py"),
+        ("x = 'a' * 10**6\ny = sorted([x] * 100000)\n", ".py"),
+        ("x = 'a' * 999999 + 'b'\ny = 'a' * 10**6\nz = [x in y for i in range(10**5)]\n", ".py"),
+        (f"x = 0x{'f' * 300000}\n", ".py"),
+        ("import " + "a." * 100_000 + "a\n", ".py"),
+        ('x = f"' + "{1:9999}" * 50_000 + '"\n', ".py"),
+        (".".join(["a"] * 100_000) + "=1\n", ".toml"),
+        ("a=" + "9" * 10_000 + "\n", ".toml"),
+        ("? " * 100_000 + "\n", ".yaml"),
+        ("- " * 100_000 + "\n", ".yaml"),
+        ("a: " + "[{b: " * 100_000, ".yaml"),
+        ("a: " + ":".join(["59"] * 100_000) + "\n", ".yaml"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_what_would_take_all_time_or_memory_is_refused(text, suffix):
+    with pytest.raises(ConfigError):
+        Config.fromstring(text, suffix)
+
+
+def test_blanks_in_a_template_cost_no_time():
+    assert Config.fromstring('x = "{{ ' + " " * 900_000 + '"\n', ".py").x.startswith("{{")

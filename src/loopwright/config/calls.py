@@ -151,6 +151,8 @@ def _of_dict(
         args = [*args[:-1], *map(adopt, args[-1:])] if name == "setdefault" else [adopt(args[0])]
     for argument in args:
         fuel.weigh(argument)
+    if name == "copy":
+        fuel.sized(len(owner))
     was_there = bool(args) and name == "setdefault" and args[0] in owner
     result = getattr(owner, name)(*args, **named)
     if name == "setdefault" and not was_there:

@@ -206,13 +206,19 @@ class Evaluator:
             right = self.value(right_node)
             if left.__class__ is Deferred or right.__class__ is Deferred:
                 left, right = self._comparable(node, op, left, right)
-            self.fuel.weigh(left)
-            self.fuel.weigh(right)
+            self._looked_at(left)
+            if right.__class__ is not range or left.__class__ is not int:
+                self._looked_at(right)
             result = _COMPARE[op.__class__](left, right)
             if not result:
                 return result
             left = right
         return result
+
+    def _looked_at(self, side: Any) -> None:
+        """Pay for a side of a comparison; numbers and short texts cost nothing."""
+        if side.__class__ is not int and (side.__class__ is not str or len(side) > 31):
+            functions.pay(self.fuel, side)
 
     def _comparable(self, node: ast.Compare, op: ast.cmpop, left: Any, right: Any) -> Any:
         """Both sides, where one is an imported name: what the system holds is not known here."""
@@ -228,8 +234,15 @@ class Evaluator:
         return self.value(node.body if self.value(node.test) else node.orelse)
 
     def _joined(self, node: ast.JoinedStr) -> Any:
-        text = "".join([self._piece(part) for part in node.values])
-        self.fuel.lettered(len(text))
+        pieces: list[str] = []
+        length = 0
+        for part in node.values:
+            pieces.append(self._piece(part))
+            length += len(pieces[-1])
+            if length > self.fuel.limits.characters:
+                break
+        self.fuel.lettered(length)
+        text = "".join(pieces)
         return self.fill(text) if self.fill is not None else text
 
     def _piece(self, node: ast.expr) -> str:

@@ -159,9 +159,9 @@ def _json(text: str, path: str, fuel: Fuel) -> Any:
 def _yaml(text: str, path: str, fuel: Fuel) -> Any:
     import yaml
 
-    _check_flow_depth(text, path, fuel)
     kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(text, path, fuel, kind)
         loader = kind(text)
         try:
             node = loader.get_single_node()
@@ -174,12 +174,22 @@ def _yaml(text: str, path: str, fuel: Fuel) -> Any:
         raise ConfigError(f"YAML: {text}", Origin(path, mark.line + 1 if mark else 0)) from None
 
 
-def _check_flow_depth(text: str, path: str, fuel: Fuel) -> None:
-    """Refuse brackets nested so deep that the C parser's own stack is at risk."""
+_DEEP_LINE = re.compile(r"^[ \t?:-]{200}", re.MULTILINE)
+
+
+def _check_depth(text: str, path: str, fuel: Fuel, loader: Any) -> None:
+    """Refuse nesting so deep that the C composer's own stack is at risk; it would not say so."""
+    import yaml
+
+    if text.count("[") + text.count("{") < 200 and not _DEEP_LINE.search(text):
+        return
     depth = 0
-    for char in re.findall(r"[\[\]{}]", text):
-        depth += 1 if char in "[{" else -1
-        if depth > 4 * fuel.limits.depth:
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > 2 * fuel.limits.depth:
             raise ConfigError("the config is nested too deeply", Origin(path))
 
 
@@ -219,6 +229,8 @@ class _Yaml:
 
     def _scalar(self, node: Any) -> Any:
         self.fuel.spend(len(node.value) >> 5)
+        if node.tag.endswith(":int"):
+            self.fuel.number(len(node.value))
         try:
             return self.loader.construct_object(node)
         except (ValueError, KeyError, OverflowError) as fault:
@@ -258,9 +270,10 @@ _TOML_LINE = re.compile(r"^[ \t]*(?:(\[\[?)([^\]]+)\]|([\w.\"'-]+)[ \t]*=)", re.
 def _toml(text: str, path: str, fuel: Fuel) -> Any:
     import tomllib  # read only here: most runs never see a TOML file
 
+    _check_keys(text, path, fuel)
     try:
         value = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except ValueError as fault:  # TOMLDecodeError, and integers of too many digits
         found = re.search(r"line (\d+)", str(fault))
         line = int(found[1]) if found else 0
         raise ConfigError(f"TOML: {fault}", Origin(path, line)) from None
@@ -269,11 +282,33 @@ def _toml(text: str, path: str, fuel: Fuel) -> Any:
     return config
 
 
+_TOML_DOTS = re.compile(
+    r'''"""(?:[^\\]|\\.)*?(?:"""|\Z)|\'{3}.*?(?:\'{3}|\Z)'''
+    r"""|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\#[^\n]*|[.=,\n]""",
+    re.DOTALL,
+)
+
+
+def _check_keys(text: str, path: str, fuel: Fuel) -> None:
+    """Refuse a dotted key of very many parts, for which tomllib takes memory without end."""
+    dots = 0
+    for match in _TOML_DOTS.finditer(text):
+        if match[0] == ".":
+            dots += 1
+            if dots > fuel.limits.depth:
+                raise ConfigError("a key is nested too deeply", Origin(path))
+        elif match[0] in "=,\n":
+            dots = 0
+
+
 def _mark_toml(config: ConfigDict, text: str, path: str) -> None:
     """Places from a look at the lines: tables and plain keys; inline tables have their line."""
     table: Any = config
+    line, counted = 1, 0
     for match in _TOML_LINE.finditer(text):
-        origin = Origin(path, text.count("\n", 0, match.start(2 if match[1] else 3)) + 1)
+        start = match.start(2 if match[1] else 3)
+        line, counted = line + text.count("\n", counted, start), start
+        origin = Origin(path, line)
         names = [part.strip(" \"'") for part in (match[2] or match[3]).split(".")]
         node: Any = config if match[1] else table
         for name in names:

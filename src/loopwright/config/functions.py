@@ -122,6 +122,13 @@ def _integer(fuel: Fuel, *value: Any, **named: Any) -> int:
     return int(*value, **named)
 
 
+def _round(fuel: Fuel, number: Any, digits: int | None = None) -> Any:
+    fuel.weigh(number)
+    if digits is not None and abs(digits) > fuel.limits.bits:
+        raise ConfigError(f"round() to {digits} digits")
+    return round(number, digits)
+
+
 def _total(fuel: Fuel, values: Any, start: Any = 0) -> Any:
     result = start
     for value in listed(fuel, values):
@@ -201,7 +208,7 @@ FUNCTIONS: dict[str, Bounded] = {
     "range": lambda fuel, *bounds: range(*bounds),
     "repr": lambda fuel, value: formatted(fuel, value, "", ord("r")),
     "reversed": _listing(reversed),
-    "round": reading(round),
+    "round": _round,
     "set": reading(set),
     "slice": reading(slice),
     "sorted": reading(sorted),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ class Limits:
     """Bounds of one ``fromfile``; generous for real configs, tiny for a machine."""
 
     file_bytes: int = 4_000_000
+    code_bytes: int = 1_000_000
     files: int = 500
     base_depth: int = 50
     steps: int = 400_000
@@ -81,13 +82,29 @@ class Fuel:
         if bits > self.limits.bits:
             raise ConfigError(f"an integer of {bits} bits is more than {self.limits.bits}")
 
+    def moved(self, items: int) -> None:
+        """Pay for a list whose elements are shifted along."""
+        self.spend(items >> 6)
+
     def weigh(self, value: Any) -> int:
-        """How many nodes ``value`` has when written out in full, shared parts counted each time."""
+        """How many nodes ``value`` has when written out in full, shared parts counted each time.
+
+        A long text counts as one for each 1,024 characters more.
+        """
         if not isinstance(value, _CONTAINERS):
+            if value.__class__ is int:
+                self.number(value.bit_length())
             return 1
         total = _weight(value, {}, self, 0)
         self.spend(total >> 3)
         return total
+
+    def spelled(self, value: Any) -> int:
+        """Refuse the text of ``value`` before it is made, where it would be too long."""
+        self.weigh(value)
+        length = _length(value, {})
+        self.lettered(length)
+        return length
 
 
 def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
@@ -101,8 +118,33 @@ def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
     known[id(value)] = 0
     total = 1
     for child in value.values() if isinstance(value, dict) else value:
-        total += _weight(child, known, fuel, depth + 1) if isinstance(child, _CONTAINERS) else 1
+        if isinstance(child, _CONTAINERS):
+            total += _weight(child, known, fuel, depth + 1)
+        elif child.__class__ is str:
+            total += 1 + (len(child) >> 10)
+        else:
+            total += 1
+            if child.__class__ is int:
+                fuel.number(child.bit_length())
         if total > fuel.limits.items:
             raise ConfigError(f"a value written out in full has over {fuel.limits.items} items")
     known[id(value)] = total
     return total
+
+
+def _length(value: Any, known: dict[int, int]) -> int:
+    """At most how many characters ``repr(value)`` has; ``value`` does not contain itself."""
+    if isinstance(value, str):
+        return len(value) + 2 if value.isprintable() and "\\" not in value else 10 * len(value) + 2
+    if isinstance(value, bytes):
+        return 4 * len(value) + 3
+    if isinstance(value, int):
+        return value.bit_length() // 3 + 5
+    if not isinstance(value, _CONTAINERS):
+        return 64
+    if id(value) not in known:
+        parts: Iterable[Any] = value
+        if isinstance(value, dict):
+            parts = (part for pair in value.items() for part in pair)
+        known[id(value)] = 16 + sum(_length(part, known) + 2 for part in parts)
+    return known[id(value)]

@@ -48,7 +48,18 @@ def _plain(name: str) -> Bounded:
     return call
 
 
-_CHEAP = frozenset({"append", "pop", "insert", "reverse", "clear"})
+_CHEAP = frozenset({"append", "clear"})
+
+
+def _shifting(name: str) -> Bounded:
+    """A method of lists that moves the elements behind a place."""
+
+    def call(fuel: Fuel, owner: list[Any], *arguments: Any) -> Any:
+        if arguments or name == "reverse":
+            fuel.moved(len(owner))
+        return getattr(owner, name)(*arguments)
+
+    return call
 
 
 def _number(name: str) -> Bounded:
@@ -117,6 +128,7 @@ def _format(fuel: Fuel, owner: str, *arguments: Any, **named: Any) -> str:
 
 _SPECIAL: dict[tuple[Any, str], Bounded] = {
     (list, "extend"): extend,
+    **{(list, name): _shifting(name) for name in ("insert", "pop", "reverse")},
     (str, "join"): _join,
     (str, "replace"): _replace,
     (str, "expandtabs"): _expandtabs,

@@ -18,6 +18,9 @@ WIDTH_DIGITS = 4
 
 def binary(fuel: Fuel, op: type, left: Any, right: Any) -> Any:
     """``left op right``."""
+    for side in (left, right):
+        if side.__class__ is int:
+            fuel.number(side.bit_length())
     bounded = _BOUNDED.get(op)
     if bounded is not None:
         return bounded(fuel, left, right)
@@ -29,8 +32,9 @@ def binary(fuel: Fuel, op: type, left: Any, right: Any) -> Any:
 
 def formatted(fuel: Fuel, value: Any, spec: str, conversion: int) -> str:
     """``format(value, spec)`` after ``!r`` or ``!s``: ``conversion`` is the letter's code or -1."""
-    _check_widths(spec)
-    fuel.lettered(fuel.weigh(value) * 8)
+    fuel.lettered(_widths(spec))
+    if not isinstance(value, str) or conversion in (ord("r"), ord("a")):
+        fuel.spelled(value)
     value = spoken(value)
     if conversion == ord("r"):
         value = repr(value)
@@ -70,10 +74,12 @@ def spoken(value: Any) -> Any:
     return value
 
 
-def _check_widths(spec: str) -> None:
+def _widths(spec: str) -> int:
+    """The sum of the widths and precisions in a format, each of which must be small."""
     digits = "".join(char if char.isdigit() else " " for char in spec).split()
     if any(len(number) > WIDTH_DIGITS for number in digits):
         raise ConfigError(f"a format width of more than {WIDTH_DIGITS} digits")
+    return sum(map(int, digits))
 
 
 def power(fuel: Fuel, base: Any, exponent: Any, *modulus: Any) -> Any:
@@ -112,10 +118,10 @@ def _percent(fuel: Fuel, left: Any, right: Any) -> Any:
         raise ConfigError("% of bytes is not supported")
     if not isinstance(left, str):
         return left % right
-    _check_widths(left)
     if "*" in left:
         raise ConfigError("'*' in a % format is not supported")
-    fuel.lettered(len(left) + fuel.weigh(right) * 8)
+    again = left.count("%") if isinstance(right, dict) else 1
+    fuel.lettered(len(left) + _widths(left) + fuel.spelled(right) * again)
     return left % spoken(right)
 
 

@@ -13,14 +13,15 @@ from loopwright.config.provenance import Origin, shown
 
 def read_text(path: str, limits: Limits = LIMITS, origin: Origin | None = None) -> str:
     """The text of a config file; a ConfigError for what is missing, too big, or no text."""
+    most = limits.code_bytes if path.lower().endswith((".py", ".toml")) else limits.file_bytes
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{shown(path)} is no regular file", origin)
-        if status.st_size > limits.file_bytes:
-            raise ConfigError(f"{shown(path)} is larger than {limits.file_bytes} bytes", origin)
+        if status.st_size > most:
+            raise ConfigError(f"{shown(path)} is larger than {most} bytes", origin)
         with open(path, "rb") as file:
-            data = file.read(limits.file_bytes + 1)
+            data = file.read(most + 1)
     except OSError as fault:
         raise ConfigError(_not_found(path, fault), origin) from None
     except ValueError as fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -122,6 +123,8 @@ class Interpreter(Evaluator):
         elif isinstance(owner, list):
             if isinstance(key, slice):
                 value = functions.listed(self.fuel, value)
+                self.fuel.moved(len(owner))
+                self.fuel.sized(len(owner) + len(value))
             owner[key] = value
         else:
             raise self.refuse(target, f"setting an element of {type(owner).__name__}")
@@ -190,6 +193,8 @@ class Interpreter(Evaluator):
                 owner, key = self.value(target.value), self.value(target.slice)
                 if not isinstance(owner, dict | list):
                     raise self.refuse(target, "this deletion")
+                if isinstance(owner, list):
+                    self.fuel.moved(len(owner))
                 del owner[key]
             elif isinstance(target, ast.Attribute):
                 owner = self.value(target.value)
@@ -297,6 +302,7 @@ def is_read_base(node: ast.stmt) -> bool:
 
 def parse(text: str, file: str) -> ast.Module:
     """The AST of a config, or a ConfigError with the line."""
+    _check_parsing(text, file)
     try:
         return ast.parse(text, filename=file)
     except SyntaxError as fault:
@@ -305,3 +311,17 @@ def parse(text: str, file: str) -> ast.Module:
         raise ConfigError("the config is nested too deeply", Origin(file)) from None
     except ValueError as fault:
         raise ConfigError(f"not a text file: {fault}", Origin(file)) from None
+
+
+_LONG_IMPORT = re.compile(r"(?:import|from)[\w. \t]{5000}")
+_F_STRING = re.compile(r"\b[rR]?[fF][rR]?['\"]")
+
+
+def _check_parsing(text: str, file: str) -> None:
+    """Refuse what Python's own parser takes minutes for; it is quadratic in two places."""
+    if len(text) < 50_000:
+        return
+    if _LONG_IMPORT.search(text.replace("\\\n", "")):
+        raise ConfigError("an import of thousands of names", Origin(file))
+    if text.count("{") > 10_000 and _F_STRING.search(text):
+        raise ConfigError("f-strings among more than 10,000 braces", Origin(file))

@@ -14,7 +14,9 @@ from loopwright.config.provenance import Origin
 _PREDEFINED = re.compile(
     r"\{\{\s*(fileDirname|fileBasenameNoExtension|fileBasename|fileExtname)\s*\}\}"
 )
-_ENVIRONMENT = re.compile(r"\{\{\s*(['\"]?)\s*\$\s*([^{}:\n'\"]+):([^{}\n]*?)\1\s*\}\}")
+_ENVIRONMENT = re.compile(
+    r"\{\{\s{0,40}(['\"]?)\s{0,40}\$\s{0,40}([^{}:\n'\"]+):([^{}\n]*?)\1\s{0,40}\}\}"
+)
 _BASE = re.compile(r"\{\{\s*_base_((?:\.[\w.]+|\[[^\]{}\n]+\])+)\s*\}\}")
 
 

@@ -1,3 +1,3 @@
 def f(n):
     return [f(n - 1), f(n - 1)] if n else []
-x = f(28)
+x = f(18)
