@@ -10,7 +10,7 @@ from loopwright.config import Config
 from loopwright.runner import Runner
 
 HERE = Path(__file__).parent
-collect_ignore = ["ddp_script.py"]  # run by torchrun
+collect_ignore_glob = ["*_script.py"]  # run by torchrun
 
 
 @pytest.fixture(autouse=True)
