@@ -7,7 +7,6 @@ from toy import Net, spec
 
 from loopwright.checkpoint import Store
 from loopwright.config import ConfigError
-from loopwright.runner.parts import in_parts
 
 
 def plain(folder, on_oom, **changes):
@@ -180,23 +179,3 @@ def test_what_does_not_fit_one_by_one_ends_the_run(tmp_path):
 def test_a_policy_that_there_is_not_is_an_error_before_the_run(tmp_path, faults, said):
     with pytest.raises(ConfigError, match=said):
         make(plain(tmp_path, "stop", faults=faults))
-
-
-@pytest.mark.parametrize(
-    ("batch", "parts"),
-    [
-        ([torch.arange(4.0), torch.arange(4)], [[2, 2], [2, 2]]),
-        ({"inputs": torch.zeros(3, 2), "data_samples": [1, 2, 3]}, [[1, 1], [2, 2]]),
-        ({"inputs": [torch.zeros(5, 2), torch.zeros(5, 2)], "data_samples": list("abcde")}, None),
-    ],
-)
-def test_every_field_of_a_batch_is_cut_alike(batch, parts):
-    cut = in_parts(batch, 2)
-    assert sum(size for _, size in cut) == (5 if parts is None else sum(p[0] for p in parts))
-    if parts is None:
-        views = cut[0][0]["inputs"]
-        assert [len(view) for view in views] == [2, 2] == [len(cut[0][0]["data_samples"])] * 2
-        return
-    for (part, _), sizes in zip(cut, parts, strict=True):
-        fields = part.values() if isinstance(part, dict) else part
-        assert [len(field) for field in fields] == sizes

@@ -17,7 +17,7 @@ from loopwright.core import EvalLoop, Requests, every
 from loopwright.evaluation import merge_metrics, prefix_metrics
 from loopwright.registry import LOOPS
 from loopwright.runner.loops import BaseLoop
-from loopwright.runner.parts import samples_in
+from loopwright.runner.samples import samples_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from loopwright.build.policies import faults
 from loopwright.config import ConfigError
 from loopwright.data import seed_step
 from loopwright.hooks.finite_loss import RollBack, samples_of, tensors_of
-from loopwright.runner.parts import in_parts, samples_in
 from loopwright.runner.rollback import leave_out
+from loopwright.runner.samples import in_parts, samples_in
 from loopwright.runner.state import in_window
 
 

@@ -12,9 +12,7 @@ from loopwright.build.environment import seed_everything, set_up
 from loopwright.build.hooks import build_hook, hook_configs
 from loopwright.build.imports import import_custom
 from loopwright.build.order import prepare
-from loopwright.build.parts import (
-    build_model,
-)
+from loopwright.build.parts import build_model
 from loopwright.build.spec import KEYS, RunSpec, check_words
 from loopwright.config import Config
 from loopwright.core import HookTable, Progress, Requests, get_priority

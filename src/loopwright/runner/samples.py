@@ -7,14 +7,22 @@ from typing import Any
 
 
 def samples_in(data_batch: Any) -> int:
-    """How many samples a batch has: of a dict its first field's length, of a pair its inputs'.
+    """How many samples a batch has: of a dict its ``data_samples``, else its first field's length.
+
+    Inputs that are several views of each sample count once.
 
     >>> import torch
     >>> samples_in({"inputs": [1, 2, 3]}), samples_in([torch.zeros(5, 2), torch.zeros(5)])
     (3, 5)
+    >>> samples_in({"inputs": [torch.zeros(3, 2), torch.zeros(3, 2)], "data_samples": [1, 2, 3]})
+    3
     """
     if isinstance(data_batch, dict):
-        return len(next(iter(data_batch.values())))
+        truths = data_batch.get("data_samples")
+        if _has_length(truths):
+            return len(truths)
+        first = next(iter(data_batch.values()))
+        return samples_in(first) if isinstance(first, dict) else len(first)
     if _is_fields(data_batch):
         return len(data_batch[0])
     return len(data_batch)
@@ -29,8 +37,6 @@ def in_parts(data_batch: Any, count: int) -> list[tuple[Any, int]]:
     ({'inputs': [2, 3], 'data_samples': ['b', 'c']}, 2)
     """
     samples = samples_in(data_batch)
-    if isinstance(data_batch, dict) and _has_length(data_batch.get("data_samples")):
-        samples = len(data_batch["data_samples"])  # inputs may be views, each with every sample
     cuts = [samples * i // count for i in range(count + 1)]
     ranges = [(a, b) for a, b in itertools.pairwise(cuts) if b > a]
     return [(_cut(data_batch, slice(a, b), samples), b - a) for a, b in ranges]
@@ -60,6 +66,9 @@ def _is_fields(value: Any) -> bool:
 
 
 def _has_length(value: Any) -> bool:
+    """Whether a value has entries by number: a list or an array, not a dict or a scalar tensor."""
+    if isinstance(value, dict):
+        return False
     if not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
         return False
     return getattr(value, "ndim", 1) > 0
