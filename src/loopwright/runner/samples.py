@@ -18,7 +18,7 @@ def samples_in(data_batch: Any) -> int:
     3
     """
     if isinstance(data_batch, dict):
-        truths = data_batch.get("data_samples")
+        truths: Any = data_batch.get("data_samples")
         if _has_length(truths):
             return len(truths)
         first = next(iter(data_batch.values()))
