@@ -112,7 +112,30 @@ def test_a_broken_image_is_left_out_by_policy_and_named_once(folder, caplog):
 def test_a_file_name_that_leads_out_is_refused(folder):
     text = (folder / "a.json").read_text().replace("042.png", "../../secret.png")
     (folder / "a.json").write_text(text)
-    with pytest.raises(ValueError, match="leads out"):
+    with pytest.raises(ValueError, match=r"leads out.*outside_files=True"):
+        build(folder)
+    told = build(folder, outside_files=True, broken_images="keep").get_data_info(42)
+    assert told["img_path"] == str((folder / "../secret.png").resolve())
+
+
+def moved_behind_links(folder):
+    """Each image in a store elsewhere under another name, with a link in its place."""
+    store = folder / "store"
+    store.mkdir()
+    for number, path in enumerate(sorted((folder / "images").iterdir())):
+        path.rename(store / f"{number:x}")
+        path.symlink_to(store / f"{number:x}")
+    return store
+
+
+def test_images_that_are_links_into_a_store_are_read(folder):
+    moved_behind_links(folder)
+    assert build(folder, pipeline=PIPELINE)[42]["inputs"].shape == (3, 16, 24)
+
+
+def test_a_link_to_a_file_that_was_not_fetched_is_told_as_one(folder):
+    (moved_behind_links(folder) / "2a").unlink()
+    with pytest.raises(AnnotationError, match=r"042.png: a link to .*2a, where there is no file"):
         build(folder)
 
 

@@ -18,8 +18,7 @@ OUT = [
     "../images-other/a.png",
     "",
     "a\0b.png",
-    "link/secret.png",
-    "secret-link.png",
+    "link/../../outside/secret.png",
     None,
     7,
     ["a.png"],
@@ -48,6 +47,39 @@ def test_a_name_that_leads_out_is_refused(root, name):
 @pytest.mark.parametrize("name", ["a/b.png", "a/../b.png", "..b.png", "a/..b/c.png", "~/a.png"])
 def test_a_name_inside_is_a_path_inside(root, name):
     assert confine(root, name).is_relative_to(root.resolve())
+
+
+@pytest.mark.parametrize("name", ["link/secret.png", "secret-link.png"])
+def test_links_on_the_disk_are_followed_out_of_the_folder(root, name):
+    assert confine(root, name).resolve() == root.parent / "outside" / "secret.png"
+
+
+def test_two_dots_behind_a_link_stay_in_the_folder(root):
+    assert confine(root, "link/../a/b.png") == root.resolve() / "a" / "b.png"
+
+
+def test_an_absolute_name_inside_is_that_file_also_through_a_root_that_is_a_link(root, tmp_path):
+    os.symlink(root, tmp_path / "linked")
+    inside = (root / "a" / "b.png").resolve()
+    assert confine(root, str(inside)) == inside
+    assert confine(tmp_path / "linked", str(tmp_path / "linked" / "a" / "b.png")) == inside
+
+
+@pytest.mark.parametrize("name", ["../outside/secret.png", "/etc/passwd"])
+def test_a_name_may_lead_out_where_the_user_says_so(root, name):
+    found = confine(root, name, outside=True)
+    assert found == (root / name).resolve()
+
+
+def test_images_behind_links_are_listed_and_circles_end(root):
+    saved(root.parent / "outside", "far.png")
+    saved(root / "a", "near.png")
+    os.symlink(root, root / "a" / "up")
+    os.symlink(root.parent, root / "above")
+    os.symlink("/", root / "all")
+    os.symlink(root / "nowhere.png", root / "broken.png")
+    names = ["a/near.png", "link/far.png", "link/secret.png", "secret-link.png"]
+    assert image_files(root) == names
 
 
 def test_a_root_that_is_a_link_itself_is_fine(root, tmp_path):

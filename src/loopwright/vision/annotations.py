@@ -15,7 +15,7 @@ import numpy as np
 
 from loopwright.vision import coco, voc, yolo
 from loopwright.vision.boxes import Repaired, check_budget, repair
-from loopwright.vision.images import PathError, Probe, confine, image_files, probe
+from loopwright.vision.images import PathError, Probe, confine, files_below, image_files, probe
 from loopwright.vision.objects import Annotations, ImageEntry, Ints, Problem, no_collection
 from loopwright.vision.policy import AnnotationError, Policy, policy_of
 from loopwright.vision.suspicion import Suspicion, suspect
@@ -34,7 +34,7 @@ def kind_of(path: str | Path) -> str:
         )
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise AnnotationError(f"there is no {source}{hint}")
-    suffixes = [source] if source.is_file() else source.rglob("*")
+    suffixes = [source] if source.is_file() else files_below(source)
     for found in suffixes:
         kind = {".json": "coco", ".xml": "voc", ".txt": "yolo"}.get(found.suffix.lower())
         if kind is not None and (kind != "coco" or source.is_file()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
@@ -47,7 +48,11 @@ def whole_images(infos: Sequence[Info], broken: str, key: str = "img_path") -> l
 
 
 def _fault(path: str) -> str:
-    return probe(path, decode=False).fault if Path(path).is_file() else "there is no such file"
+    if Path(path).is_file():
+        return probe(path, decode=False).fault
+    if os.path.islink(path):
+        return f"a link to {os.readlink(path)}, where there is no file"
+    return "there is no such file"
 
 
 @DATASETS.register_module()
@@ -57,7 +62,9 @@ class BoxDataset(BaseDataset):
     ``policy`` is that of ``loopwright.vision.policy``; ``findings`` then holds cause, action and
     count. A format that looks wrong, too many drops or broken images stop it here, before the first
     step, unless the policy or ``broken_images`` says otherwise; ``policy=None`` with
-    ``repair=False`` takes the boxes as they are, as an evaluation against the raw file needs.
+    ``repair=False`` takes the boxes as they are, as an evaluation against the raw file needs. Links
+    on the disk are followed; a file name that leads out of the image folder by itself (``..``,
+    another absolute path) is refused unless ``outside_files``.
     ``classes`` in ``metainfo`` choose and order the classes. A sample has ``img_path``, ``img_id``,
     ``width``, ``height`` and ``instances``; ``filter_cfg`` knows ``filter_empty_gt`` and
     ``min_size``.
@@ -73,8 +80,10 @@ class BoxDataset(BaseDataset):
         repair: bool = True,
         broken_images: str = "error",
         voc_offset: int = 1,
+        outside_files: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.outside_files = outside_files
         self.policy = policy_of(policy)
         self.repair = repair
         self.broken_images = broken_images
@@ -107,7 +116,7 @@ class BoxDataset(BaseDataset):
         annotations = found.annotations
         infos = [
             {
-                "img_path": str(confine(self.folder or ".", entry.file_name)),
+                "img_path": self._path(entry.file_name),
                 "img_id": entry.id,
                 "width": int(entry.width),
                 "height": int(entry.height),
@@ -124,6 +133,9 @@ class BoxDataset(BaseDataset):
                 instance |= _more(annotations, int(row))
                 infos[int(annotations.image[row])]["instances"].append(instance)
         return infos
+
+    def _path(self, name: str) -> str:
+        return str(confine(self.folder or ".", name, outside=self.outside_files))
 
     def _rows(self, found: Audit) -> tuple[Any, Any, Any]:
         if self.repair:
@@ -219,8 +231,10 @@ class SegFolder(BaseDataset):
         seg_map_suffix: str = ".png",
         reduce_zero_label: bool = False,
         broken_images: str = "error",
+        outside_files: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.outside_files = outside_files
         self.img_suffix, self.seg_map_suffix = img_suffix, seg_map_suffix
         self.reduce_zero_label = reduce_zero_label
         self.broken_images = broken_images
@@ -233,15 +247,18 @@ class SegFolder(BaseDataset):
         infos = []
         for name in self._names(images):
             info: Info = {
-                "img_path": str(confine(images, name + self.img_suffix)),
+                "img_path": self._path(images, name + self.img_suffix),
                 "reduce_zero_label": self.reduce_zero_label,
                 "seg_fields": [],
             }
             if masks is not None:
-                info["seg_map_path"] = str(confine(masks, name + self.seg_map_suffix))
+                info["seg_map_path"] = self._path(masks, name + self.seg_map_suffix)
             infos.append(info)
         kept = whole_images(infos, self.broken_images)
         return whole_images(kept, self.broken_images, "seg_map_path") if masks else kept
+
+    def _path(self, folder: str, name: str) -> str:
+        return str(confine(folder, name, outside=self.outside_files))
 
     def _names(self, folder: str) -> list[str]:
         if self.ann_file and Path(self.ann_file).is_file():

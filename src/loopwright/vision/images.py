@@ -1,8 +1,10 @@
-"""Image files: names confined to their folder, decoded within a limit, faults named."""
+"""Image files: names confined to their folder, links followed, decoded within a limit."""
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,19 +31,28 @@ class Probe(NamedTuple):
     fault: str
 
 
-def confine(root: str | Path, name: str) -> Path:
-    """The path of a name below ``root``, links followed. Raises PathError where it leads out.
+def confine(root: str | Path, name: str, *, outside: bool = False) -> Path:
+    """The path of a file that an annotation names below ``root``.
+
+    Links on the disk are followed wherever they lead (DVC, git-annex and shared disks make them);
+    what is written in the name may not lead out: PathError, unless ``outside`` allows it.
 
     >>> confine("/data", "a/../b.jpg").as_posix()
+    '/data/b.jpg'
+    >>> confine("/data", "/data/b.jpg").as_posix()
     '/data/b.jpg'
     """
     if not isinstance(name, str) or not name or "\0" in name:
         raise PathError(f"not a file name: {name!r}")
     base = Path(root).resolve()
-    path = (base / name).resolve()
-    if Path(name).is_absolute() or not path.is_relative_to(base):
-        raise PathError(f"{name!r} leads out of {base}")
-    return path
+    # Normalised as text: behind a link, `..` would be the parent of what it points to.
+    path = Path(os.path.normpath(base / name))
+    if outside or path.is_relative_to(base):
+        return path
+    given = Path(os.path.abspath(root))
+    if path.is_relative_to(given):
+        return base / path.relative_to(given)
+    raise PathError(f"{name!r} leads out of {base}; outside_files=True allows it")
 
 
 def probe(path: str | Path, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Probe:
@@ -96,7 +107,23 @@ def _open(path: Path, max_pixels: int) -> Any:
 
 
 def image_files(folder: str | Path) -> list[str]:
-    """The names of all image files below a folder, in order."""
+    """The names of all image files below a folder, in order; links are followed."""
     base = Path(folder)
-    found = (path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path.relative_to(base).as_posix() for path in found if path.is_file())
+    found = (path for path in files_below(base) if path.suffix.lower() in SUFFIXES)
+    return sorted(path.relative_to(base).as_posix() for path in found)
+
+
+def files_below(folder: Path, *, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Every file below a folder, through links but those that lead back to where they are."""
+    real = os.path.realpath(folder)
+    if any(f"{one}/".startswith(f"{real.rstrip('/')}/") for one in above):
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from files_below(Path(entry.path), above=above | {real})
+        elif entry.is_file():
+            yield Path(entry.path)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from loopwright.vision.boxes import Repaired
+from loopwright.vision.images import files_below
 from loopwright.vision.objects import Annotations, Floats, ImageEntry, Problem
 from loopwright.vision.policy import AnnotationError
 
@@ -24,13 +25,17 @@ _MOST_BYTES = 16_000_000
 _REFUSED = (b"<!DOCTYPE", b"<!ENTITY", b"\0")  # entities can grow without end; UTF-16 hides them
 
 
+def _xml_files(folder: Path) -> list[Path]:
+    return sorted(file for file in files_below(folder) if file.suffix == ".xml")
+
+
 def read(path: str | Path, *, offset: int = 1, classes: Sequence[str] | None = None) -> Annotations:
     """Read one xml file or all below a folder; classes in order of their names unless given.
 
     Raises AnnotationError where there is none.
     """
     source = Path(path)
-    files = [source] if source.is_file() else sorted(source.rglob("*.xml"))
+    files = [source] if source.is_file() else _xml_files(source)
     if not files:
         raise AnnotationError(f"no xml file in {source}")
     problems: list[Problem] = []

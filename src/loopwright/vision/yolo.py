@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from loopwright.vision.boxes import Repaired
-from loopwright.vision.images import image_files
+from loopwright.vision.images import files_below, image_files
 from loopwright.vision.objects import Annotations, ImageEntry, Problem
 from loopwright.vision.policy import AnnotationError
 
@@ -24,6 +24,11 @@ NOMINAL = 1000.0
 _MOST_BYTES = 1_000_000
 _MOST_NAMES = 100_000
 _Line = tuple[int, int, int, list[float], tuple[float, ...] | None]
+
+
+def _label_files(folder: Path) -> list[Path]:
+    files = (file for file in files_below(folder) if file.suffix == ".txt")
+    return sorted(file for file in files if file.name not in _NAMES)
 
 
 def read(
@@ -35,7 +40,7 @@ def read(
     there is no label file.
     """
     source = Path(path)
-    files = sorted(f for f in source.rglob("*.txt") if f.name not in _NAMES)
+    files = _label_files(source)
     if not source.is_dir() or not files:
         raise AnnotationError(f"no label files (*.txt) in {source}")
     folder = Path(images) if images is not None else _beside(source)
