@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from loopwright.cli.config import command
+from loopwright.cli.plan import command as plan
 from loopwright.config import Config
 
 
@@ -34,6 +35,26 @@ def test_why_prints_the_chain(files):
 
 def test_origins_prints_a_line_a_leaf(files):
     assert "size.1 = 2  (a.py:3)" in run("show", "a.py", "--origins").output
+
+
+@pytest.mark.parametrize("how", ["show a.py", "dump a.py"])
+def test_options_as_scripts_write_them_override_too(how, files):
+    result = run(*how.split(), "--cfg-options", "optimizer.lr=3", "size=7,8")
+    assert result.output == "optimizer = dict(type='SGD', lr=3)\nsize = [7, 8]\n"
+
+
+def test_options_are_told_among_the_places_of_a_value(files):
+    result = run("show", "a.py", "--cfg-options", "optimizer.lr=3", "--why", "optimizer.lr")
+    assert result.output.endswith("0.2  (a.py:2)\n3  (command line)\n")
+
+
+def test_diff_of_a_file_with_itself_says_what_overrides_change(files):
+    result = run("diff", "a.py", "a.py", "optimizer.lr=3", "--cfg-options", "+optimizer.eps=1")
+    assert result.exit_code == 1
+    assert result.output == (
+        "optimizer.lr\n  - 0.2  (a.py:2)\n  + 3  (command line)\n"
+        "optimizer.eps\n  - —\n  + 1  (command line)\n"
+    )
 
 
 def test_a_typo_ends_with_2_and_the_nearest_key(files):
@@ -67,6 +88,22 @@ def test_a_library_folder_can_be_given(files):
     (files / "lib" / "x.py").write_text("y = 1\n")
     (files / "c.py").write_text("_base_ = 'thing::x.py'\n")
     assert run("show", "c.py", "--library", "thing=lib").output == "y = 1\n"
+
+
+def test_a_library_without_its_folder_is_an_error(files):
+    result = run("show", "a.py", "--library", "thing")
+    assert result.exit_code == 2
+    assert "--library 'thing' is not NAME=FOLDER" in result.output
+
+
+def test_plans_know_the_same_libraries_and_options(files):
+    (files / "lib").mkdir()
+    (files / "lib" / "x.py").write_text("train_cfg = dict(by_epoch=False, max_iters=7)\n")
+    (files / "c.py").write_text("_base_ = 'thing::x.py'\n")
+    words = ["c.py", "--library", "thing=lib", "--no-model", "--cfg-options", "work_dir=there"]
+    result = CliRunner().invoke(plan, words)
+    assert result.exit_code == 0
+    assert "iterations                    7" in result.output
 
 
 def test_reading_a_config_does_not_import_torch():

@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from typing import Any
 
 import click
 
 from loopwright.cli.files import ExistingFile
-from loopwright.cli.overrides import overridden
+from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.cli.run import reported
-from loopwright.config import Config
 
 
 @click.command()
 @click.argument("config", type=ExistingFile())
-@click.argument("overrides", nargs=-1, metavar="[key=value ...]")
+@takes_overrides
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--html", "html", metavar="FILE", help="Write one HTML page.")
 @click.option("--png", "png", metavar="FILE", help="Draw the curves.")
@@ -26,7 +26,7 @@ from loopwright.config import Config
 @click.option("--no-model", is_flag=True, help="Leave out the model (and torch).")
 @click.option("--no-data", is_flag=True, help="Do not open the data set to count it.")
 @click.option("--import", "imports", is_flag=True, help="Import what custom_imports names.")
-@click.option("--trust-config", is_flag=True, help="Run the config file as Python.")
+@takes_reading
 @click.option("--debug", is_flag=True, help="Show tracebacks of config mistakes too.")
 def command(
     config: str,
@@ -40,8 +40,8 @@ def command(
     no_model: bool,
     no_data: bool,
     imports: bool,
-    trust_config: bool,
     debug: bool,
+    **reading: Any,
 ) -> None:
     """Show what CONFIG will do: sizes, groups, curves, hooks, memory, and every mistake at once.
 
@@ -49,7 +49,7 @@ def command(
     there are warnings, 2 when there are errors.
     """
     with reported(debug):
-        cfg = overridden(Config.fromfile(config, trust=trust_config), overrides)
+        cfg = read_config(config, overrides, **reading)
         if imports:
             importlib.import_module("loopwright.cli.run").import_users(cfg, config)
         planning = importlib.import_module("loopwright.plan")

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from loopwright.cli.files import ExistingFile
-from loopwright.cli.overrides import overridden
+from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.config import Config, ConfigError
 from loopwright.registry import BuildError, RefusedNameError, UnknownNameError, allow_packages
 
@@ -30,17 +30,11 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.argument("config", type=ExistingFile()),
-            click.argument("overrides", nargs=-1, metavar="[key=value ...]"),
+            takes_overrides,
             click.option("--work-dir", help="Folder of the run; default work_dirs/<config name>."),
-            click.option(
-                "--cfg-options",
-                multiple=True,
-                metavar="key=value",
-                help="As overrides; repeatable.",
-            ),
             click.option("--launcher", help="none, pytorch, slurm or mpi; default: found out."),
             click.option("--allow", multiple=True, metavar="PACKAGE", help="Let it name classes."),
-            click.option("--trust-config", is_flag=True, help="Run the config file as Python."),
+            takes_reading,
             click.option("--debug", is_flag=True, help="Show tracebacks of config mistakes too."),
         )
     ):
@@ -53,14 +47,12 @@ def read(
     overrides: tuple[str, ...],
     *,
     work_dir: str | None,
-    cfg_options: tuple[str, ...],
     launcher: str | None,
     allow: tuple[str, ...],
-    trust_config: bool,
+    **reading: Any,
 ) -> Config:
     """The config with the command line's wishes in it, and the user's modules imported."""
-    cfg = Config.fromfile(config, trust=trust_config)
-    cfg = overridden(cfg, [*overrides, *cfg_options])
+    cfg = read_config(config, overrides, **reading)
     if work_dir is not None:
         cfg["work_dir"] = work_dir
     elif cfg.get("work_dir") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from loopwright.plan.rates import Curve, draw, not_drawn
 from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
 from loopwright.plan.settings import check_settings
 from loopwright.plan.structure import check_files, check_hooks, check_keys
+from loopwright.plan.yaml_numbers import explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,11 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
     return list(_findings(Node(values, ""), facts, Names.of(values, imported=imported)))
 
 
-def _findings(root: Node, facts: Facts | None, lookup: Names) -> Any:
+def _findings(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]:
+    yield from explained(root, _checks(root, facts, lookup))
+
+
+def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]:
     yield from check_keys(root)
     yield from check_loops(root, lookup)
     yield from check_model(root, lookup)
