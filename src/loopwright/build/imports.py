@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from pkgutil import iter_modules
 from typing import Any
 
 from loopwright.build.spec import check_section
 from loopwright.config import ConfigError
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 from loopwright.registry import allow_packages
 
 
@@ -58,5 +58,4 @@ def _import(name: str, folders: list[str], may_fail: bool, section: Any) -> bool
 
 def _nearest(name: str, folders: list[str]) -> str:
     there = [module.name for module in iter_modules(folders)]
-    near = get_close_matches(name.partition(".")[0], there, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(name.partition(".")[0], there)

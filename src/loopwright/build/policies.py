@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config import ConfigError
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 
 RESUMING = ("keep", "rescale", "refuse")
 ON_RESUME = {"schedule": "rescale", "batch_size": "rescale", "dataset": "refuse"}
@@ -50,8 +50,7 @@ def faults(given: dict[str, Any]) -> dict[str, Any]:
 
 def _known(section: str, given: dict[str, Any], key: str, known: tuple[str, ...]) -> None:
     if key not in known:
-        near = get_close_matches(key, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(key, known)
         raise ConfigError(
             f"{_at(given, key)}{section} has no key {key!r}, known are {', '.join(known)}{hint}"
         )

@@ -16,6 +16,7 @@ from loopwright.checkpoint.remote import RemotePlace
 from loopwright.checkpoint.sealed import looks_sealed
 from loopwright.checkpoint.sniff import kind_of
 from loopwright.checkpoint.tensors import read_safetensors
+from loopwright.core.nearest import did_you_mean
 from loopwright.files import Disk, open_regular
 
 
@@ -95,12 +96,9 @@ def _ours(place: Place, path: Where) -> Any:
 
 def _nearby(path: Path) -> str:
     """The nearest name beside a path that does not exist."""
-    import difflib
-
     if not path.parent.is_dir():
         return f" (nor does {path.parent})"
-    near = difflib.get_close_matches(path.name, [c.name for c in path.parent.iterdir()], n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(path.name, (c.name for c in path.parent.iterdir()))
 
 
 def find_state_dict(checkpoint: Any) -> Any:

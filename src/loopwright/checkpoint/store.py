@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import logging
 import os
@@ -22,6 +21,7 @@ from loopwright.checkpoint.retention import retain
 from loopwright.checkpoint.sealed import SUFFIXES
 from loopwright.checkpoint.state import Groups, pack, snapshot
 from loopwright.checkpoint.writing import Work, write_folder, write_single
+from loopwright.core.nearest import did_you_mean
 from loopwright.files import Disk
 
 NAME = re.compile(r"(?!bad_)[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,149}")
@@ -223,8 +223,7 @@ class Store:
                 if isinstance(manifest, Broken):
                     raise manifest
                 return Entry(name, path, manifest)
-        near = difflib.get_close_matches(name, self.names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, self.names())
         raise CheckpointError(f"no checkpoint {name!r} in {self.place.path('')}{hint}")
 
     def _load(self, entry: Entry, map_location: Any) -> Loaded:

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from loopwright.compat import detectron2, libraries, mmengine
 from loopwright.compat.finder import Alias, Finder
+from loopwright.core.nearest import did_you_mean
 from loopwright.registry import allow_packages
 
 __all__ = ["install", "installed", "uninstall"]
@@ -65,6 +65,5 @@ def _aliases(name: str, more: Iterable[str]) -> dict[str, Alias]:
         return mmengine.aliases() | libraries.aliases(more)
     if name == "detectron2":
         return detectron2.aliases()
-    near = get_close_matches(name, ("mmengine", "detectron2"), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, ("mmengine", "detectron2"))
     raise ValueError(f"compat.install takes 'mmengine' or 'detectron2', got {name!r}{hint}")

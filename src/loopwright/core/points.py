@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import IntEnum
+
+from loopwright.core.nearest import did_you_mean
 
 POINTS: tuple[str, ...] = (
     "before_run",
@@ -65,6 +66,5 @@ def get_priority(priority: int | str | Priority) -> int:
     names = Priority.__members__
     if priority.upper() in names:
         return int(names[priority.upper()])
-    near = get_close_matches(priority.upper(), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(priority.upper(), names)
     raise ValueError(f"unknown priority {priority!r}, known are {', '.join(names)}{hint}")

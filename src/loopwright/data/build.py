@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from torch.utils.data import IterableDataset
 
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 from loopwright.data.collate import pseudo_collate
 from loopwright.data.faults import BadSamples, DataError
 from loopwright.data.foreign import adopt
@@ -105,8 +105,7 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
     for key in cfg:
         if key in _TAKES or key in _IGNORED:
             continue
-        near = get_close_matches(str(key), _TAKES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(key, _TAKES)
         raise DataError(f"{_at(cfg, key)}a loader takes no {key!r}{hint}")
     if "dataset" not in cfg:
         raise DataError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
 from torch import distributed as torch_dist
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.dist.place import Group, get_comm_device, get_rank, get_world_size
 
 _OPS = {
@@ -30,8 +30,7 @@ def _alone(group: Group) -> bool:
 def _op(name: str) -> str:
     if name in _OPS:
         return _OPS[name]
-    near = get_close_matches(name, _OPS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, _OPS)
     raise ValueError(f"no reduction {name!r}{hint} (there are {', '.join(_OPS)})")
 
 

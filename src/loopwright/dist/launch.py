@@ -12,12 +12,12 @@ import sys
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import distributed as torch_dist
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.dist.place import get_local_size, get_rank, get_world_size, set_local_group
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
@@ -86,8 +86,7 @@ def environment_of(launcher: str, environ: Mapping[str, str]) -> dict[str, str]:
         return _slurm(environ)
     if launcher == "mpi":
         return _mpi(environ)
-    near = get_close_matches(launcher, LAUNCHERS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(launcher, LAUNCHERS)
     raise ValueError(f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}{hint}")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.registry import WEIGHT_INITIALIZERS
 
 
@@ -228,8 +228,7 @@ def _submodule(module: nn.Module, name: str) -> nn.Module:
     names = [n for n, _ in module.named_modules() if n]
     if name in names:
         return module.get_submodule(name)
-    near = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, names)
     raise AttributeError(f"init_cfg.override: {type(module).__name__} has no {name!r}{hint}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.dist import all_reduce_params, get_world_size
 from loopwright.model.wrap import unwrap
 
@@ -21,8 +21,7 @@ SYNC_KINDS = ("torch",)
 def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> nn.Module:
     """The module with every batch norm synchronised over the processes."""
     if implementation not in SYNC_KINDS:
-        near = get_close_matches(str(implementation), SYNC_KINDS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(implementation, SYNC_KINDS)
         raise ValueError(f"sync_bn must be 'torch', got {implementation!r}{hint}")
     converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
     return converted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.checkpoint import checkpoint
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.wrap import unwrap
 
 
@@ -21,8 +21,7 @@ def submodules(model: nn.Module, names: str | Sequence[str], key: str) -> dict[s
     found = {}
     for name in [names] if isinstance(names, str) else names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise ValueError(f"{key}: the model has no sub-module {name!r}{hint}")
         found[name] = known[name]
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.default_hooks import completed
 from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.config import ConfigError
+from loopwright.core.nearest import did_you_mean
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import foreign_scope
@@ -104,8 +104,7 @@ def _monitors(root: Node) -> Iterator[Finding]:
             if root.value.get("val_cfg") is None:
                 yield node.error(f"watches {monitor!r}, but the run never validates", key)
             elif names is not None and not _known_metric(str(monitor), names):
-                near = get_close_matches(str(monitor), [*names, *_last(names)], n=1, cutoff=0.4)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(monitor, [*names, *_last(names)], cutoff=0.4)
                 yield node.error(
                     f"watches {monitor!r}, which no metric produces{hint} "
                     f"(there will be {', '.join(names)})",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
 from loopwright.optim.options import (
@@ -186,8 +187,7 @@ def _check_names(node: Node, optimizers: dict[str, Any]) -> Iterator[Finding]:
         return
     for name in node.value:
         if name not in optimizers:
-            near = get_close_matches(str(name), optimizers, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, optimizers, cutoff=0.5)
             yield node.error(f"there is no optimizer {name!r}{hint}", name)
     for name in optimizers:
         if name not in node.value:
@@ -234,8 +234,7 @@ def _told_key(entry: dict[str, Any], text: str) -> str:
 def _torch_rules(node: Node, kind: str) -> Iterator[Finding]:
     """torch's schedules do not say what they count, and one of them needs a metric."""
     if kind not in TORCH and kind not in UNDRAWN:
-        near = get_close_matches(kind, [*TORCH, *UNDRAWN], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(kind, [*TORCH, *UNDRAWN])
         yield node.error(f"torch.optim.lr_scheduler has no {kind!r}{hint}", "type")
     elif kind in PER_VALIDATION:
         if not node.value.get("monitor"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, Union
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.plan.finding import Finding, Node
 
 _PLAIN = (bool, int, float, str, dict, list, tuple, type(None))
@@ -49,8 +50,7 @@ def _unknown(node: Node, keys: list[str], takes: list[str], target: Any) -> Iter
     for key in keys:
         if key in takes:
             continue
-        near = get_close_matches(str(key), takes, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(key, takes, cutoff=0.5)
         name = getattr(target, "__name__", target)
         yield node.error(
             f"{name} takes no argument {key!r}{hint} (it takes {', '.join(takes) or 'none'})", key

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 from loopwright.registry.allow import check_target, locate
 from loopwright.registry.errors import BuildError, RefusedNameError
 from loopwright.registry.scope import scope_is
@@ -94,8 +94,7 @@ def _misfit(
             if key in optional:
                 del keywords[key]
                 continue
-            near = get_close_matches(key, takes, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(key, takes)
             return key, f" takes no argument {key!r}{hint} (it takes {', '.join(takes) or 'none'})"
     missing = [
         p.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import os
@@ -14,6 +13,7 @@ from torch import nn
 
 from loopwright import dist
 from loopwright.checkpoint import Store, find_state_dict, load_any, load_weights
+from loopwright.core.nearest import did_you_mean
 from loopwright.files import atomic_write
 from loopwright.model import model_state, unwrap
 from loopwright.trainer.hook import HookBase
@@ -241,8 +241,7 @@ class BestCheckpointer(HookBase):
         """Save if the metric's latest value is the best; ``last`` is the iteration that ended."""
         latest = self.trainer.storage.latest()
         if self._metric not in latest:
-            near = difflib.get_close_matches(self._metric, latest, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(self._metric, latest)
             logger.warning("no metric %r was put: no best checkpoint%s", self._metric, hint)
             return
         value, iteration = latest[self._metric]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config import Config, ConfigDict, ConfigError, apply_overrides
 from loopwright.config.deferred import Deferred
 from loopwright.config.dump import dump
 from loopwright.config.node import make
+from loopwright.core.nearest import did_you_mean
 from loopwright.files import atomic_write
 from loopwright.registry import allow_packages
 from loopwright.registry.allow import locate
@@ -183,8 +183,7 @@ def _is_shown(key: Any, value: Any) -> bool:
 
 def _key(values: ConfigDict, key: str, filename: str) -> Any:
     if key not in values:
-        near = get_close_matches(key, values, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(key, values)
         raise ConfigError(f"{filename} defines no {key!r}{hint}")
     return values[key]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -14,6 +13,7 @@ from loopwright.build.hooks import build_hook
 from loopwright.build.parts import build_evaluator, build_loader, build_model
 from loopwright.build.spec import RunSpec, check_section
 from loopwright.config import ConfigError
+from loopwright.core.nearest import did_you_mean
 from loopwright.optim import build_optim_wrapper, build_param_scheduler
 from loopwright.trainer.lazy import instantiate
 from loopwright.trainer.predicting import AsDatasetEvaluator
@@ -241,7 +241,6 @@ class LazySource:
     def _loaders(self, name: str) -> Any:
         loaders = self.cfg["dataloader"]
         if name not in loaders:
-            near = get_close_matches(name, loaders, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, loaders)
             raise ConfigError(f"dataloader has no {name!r}{hint}")
         return loaders[name]

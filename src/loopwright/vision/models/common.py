@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from loopwright.core.nearest import did_you_mean
 
 
 def as_batch(inputs: Any) -> Tensor:
@@ -36,8 +37,7 @@ def field_of(sample: Any, keys: Sequence[str]) -> Any:
         if found is not None:
             return found if isinstance(found, Tensor | int) else getattr(found, "data", found)
     if isinstance(sample, Mapping):
-        near = get_close_matches(keys[0], list(sample), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(keys[0], list(sample))
         raise KeyError(f"a sample needs one of {', '.join(keys)}, it has {list(sample)}{hint}")
     return sample
 

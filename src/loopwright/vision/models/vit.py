@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.module import BaseModule
 from loopwright.registry import MODELS
 from loopwright.vision.models.common import drop_path
@@ -213,8 +213,7 @@ def _sizes(
     arch: str, embed_dims: int | None, num_layers: int | None, num_heads: int | None
 ) -> tuple[int, int, int]:
     if arch not in ARCHS:
-        near = get_close_matches(arch, ARCHS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(arch, ARCHS)
         raise ValueError(f"arch must be one of {', '.join(ARCHS)}, got {arch!r}{hint}")
     width, layers, heads = ARCHS[arch]
     width, layers, heads = embed_dims or width, num_layers or layers, num_heads or heads
