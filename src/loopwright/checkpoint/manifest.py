@@ -156,15 +156,6 @@ def manifest_of(folder: Path) -> Manifest:
         raise Broken(f"{folder / MANIFEST}: {error}") from error
 
 
-def verify_folder(folder: Path) -> Manifest:
-    """Read every file of a checkpoint and compare size and sha256; `Broken` names the first bad."""
-    manifest = manifest_of(folder)
-    for name, note in manifest.files.items():
-        with open_noted(folder / name, note) as file:
-            check_digest(folder / name, note, digest_of(file))
-    return manifest
-
-
 def open_noted(path: Path, note: FileNote) -> BinaryIO:
     """Open a file of a checkpoint that has the size noted; `Broken` otherwise."""
     try:

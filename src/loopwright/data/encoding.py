@@ -32,7 +32,7 @@ def encode(value: Any) -> bytes:
     """
     try:
         text = _write(value)
-        if _read(text) == value and f'"{_TAG}"' not in text:
+        if _read(text) == value:
             return text.encode()
     except (TypeError, ValueError, RuntimeError):
         pass  # an array, a tuple, a key that is no text: said with tags

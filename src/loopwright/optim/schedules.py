@@ -9,7 +9,7 @@ a step however many groups there are. Needs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, inf, pi
+from math import cos, pi
 from typing import ClassVar, NamedTuple
 
 INF = int(1e9)
@@ -308,9 +308,3 @@ class OneCycle(Schedule):
 def window(begin: float, end: float, count: int) -> bool:
     """Whether a schedule acts at its owner's `count`-th step (0 is the one made when built)."""
     return begin <= count < end
-
-
-def last_in(begin: float, end: float, limit: float) -> float:
-    """The last count below `limit` at which a window acts, or -inf if there is none."""
-    last = min(end, limit) - 1
-    return last if last >= begin else -inf

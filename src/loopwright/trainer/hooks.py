@@ -160,7 +160,7 @@ class LRScheduler(HookBase):
                 "in the function given to EvalHook"
             )
         if isinstance(given, lr_scheduler.LRScheduler):
-            warn_if_per_epoch(given, trainer.max_iter - trainer.iter)
+            refuse_per_epoch(given, trainer.max_iter - trainer.iter)
         if hasattr(given, "step"):
             return given
         if not callable(given):
@@ -199,11 +199,8 @@ def best_group(optimizer: Any) -> int:
     return [group["lr"] for group in groups].index(common)
 
 
-_PER_EPOCH = ("StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LambdaLR")
-
-
-def warn_if_per_epoch(scheduler: Any, steps: int) -> None:
-    """Raise ValueError for a torch StepLR or ExponentialLR that was meant to count epochs.
+def refuse_per_epoch(scheduler: Any, steps: int) -> None:
+    """Raise ValueError for a StepLR, MultiStepLR or ExponentialLR that was meant to count epochs.
 
     Stepped every iteration it would leave less than 1e-8 of the learning rate before the end.
     """
