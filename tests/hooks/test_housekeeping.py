@@ -95,9 +95,8 @@ def test_gradient_statistics_reach_the_metrics_file(run, tmp_path):
     assert {"grad_norm/backbone.blocks", "weight_norm/backbone.pos_embed"} <= names
 
 
-def test_precise_bn_measures_what_a_pass_over_all_batches_gives(run):
-    hook = {"type": "PreciseBNHook", "num_iters": 3}
-    runner = run(model={"type": "ToyResNet"}, custom_hooks=[hook], **_classes())
+def assert_measured(runner):
+    """Batch norm's statistics are those of all twelve samples under the weights there are."""
     model = runner.model
     images = torch.stack([runner.train_dataloader.dataset[i]["inputs"] for i in range(12)])
     seen = model.backbone.conv1(images).detach()
@@ -106,11 +105,14 @@ def test_precise_bn_measures_what_a_pass_over_all_batches_gives(run):
     assert torch.allclose(model.backbone.bn1.running_var, variance, rtol=0.01)
 
 
+def test_precise_bn_measures_what_a_pass_over_all_batches_gives(run):
+    hook = {"type": "PreciseBNHook", "num_iters": 3}
+    assert_measured(run(model={"type": "ToyResNet"}, custom_hooks=[hook], **_classes()))
+
+
 def test_precise_bn_takes_what_there_is_when_an_epoch_is_shorter_than_num_iters(run):
-    runner = run(
-        model={"type": "ToyResNet"}, custom_hooks=[{"type": "PreciseBNHook"}], **_classes()
-    )
-    assert runner.iter == 6
+    hook = {"type": "PreciseBNHook", "num_iters": 200}
+    assert_measured(run(model={"type": "ToyResNet"}, custom_hooks=[hook], **_classes()))
 
 
 def test_precise_bn_changes_no_weight(run, tmp_path):
