@@ -1,4 +1,4 @@
-"""The layers of DESIGN: a package imports only packages below it, and nothing goes in a circle."""
+"""The layers: a package imports only packages below it, and nothing goes in a circle."""
 
 import ast
 from pathlib import Path
@@ -55,6 +55,13 @@ def ours(path: Path):
 def test_every_package_has_its_layer():
     packages = {p.name for p in SOURCE.iterdir() if p.is_dir() and p.name != "__pycache__"}
     assert packages <= set(LEVEL)
+
+
+def test_the_layers_are_drawn_for_contributors_as_they_are():
+    text = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
+    rows = [tuple(line.partition("  ")[0].split(" | ")) for line in drawn]
+    assert [set(row) for row in rows] == [set(row) for row in reversed(LAYERS)]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
