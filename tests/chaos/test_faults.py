@@ -56,8 +56,15 @@ def keep_going(folder, async_save=False, **changes):
 @pytest.mark.parametrize("async_save", [False, True])
 @pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EIO])
 def test_two_failed_saves_are_survived_and_earlier_checkpoints_stay(tmp_path, async_save, kind):
-    runner = make(keep_going(tmp_path, async_save), disk=FullDisk(3, 4, kind))
+    runner = make(keep_going(tmp_path, async_save, log_level="ERROR"), disk=FullDisk(3, 4, kind))
     runner.train()
+    (log,) = tmp_path.glob("*/*.log")
+    said = [line.split(" - ERROR - ")[1] for line in log.read_text().splitlines()]
+    assert said == [
+        f"checkpoint iter_{step} was not saved: [Errno {kind}] {os.strerror(kind)}; "
+        "earlier ones are untouched"
+        for step in (6, 8)
+    ]
     names = Store(tmp_path).names()
     assert {"iter_2", "iter_4", "iter_10", "iter_30"} <= set(names)
     assert not {"iter_6", "iter_8"} & set(names)

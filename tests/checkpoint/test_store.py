@@ -208,9 +208,10 @@ def test_an_error_in_the_background_is_raised_once_at_the_next_call(tmp_path):
     store.save("epoch_1", state(1), step=1)
     while store.busy:
         time.sleep(0.001)
-    with pytest.raises(SaveError, match="epoch_1 was not saved") as caught:
+    with pytest.raises(SaveError, match=r"^checkpoint epoch_1 was not saved") as caught:
         store.poll()
     assert caught.value.errno == errno.ENOSPC
+    assert str(caught.value).count("Errno") == 1
     store.poll()
     store.save("epoch_2", state(2), step=2)
     store.close()

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from loopwright.cli.fingerprint import command
+from loopwright.config import ConfigError
 from loopwright.model import (
     Fingerprint,
     as_trainable,
@@ -143,8 +144,10 @@ def test_an_expected_start_is_an_assertion():
     check_expected(found, found.total[:8].upper())
     with pytest.raises(ValueError, match="expect_init is 0123456789"):
         check_expected(found, "0123456789")
-    with pytest.raises(ValueError, match="6 or more hex digits"):
+    with pytest.raises(ValueError, match="6 to 64 hex digits"):
         check_expected(found, "xyz")
+    with pytest.raises(ConfigError, match="without quotes"):
+        check_expected(found, 123456)
 
 
 def run(*arguments):

@@ -61,6 +61,7 @@ def test_own_parts_stay_under_forty_lines_of_readme_a_file():
     [
         ("+load_form=x.pth", "did you mean 'load_from'"),
         ("+randomness.seed=abc", "must be a whole number"),
+        ("+expect_init=3fa1c0", "expect_init is 3fa1c0, but the initial parameters are"),
         ("train_dataloader.dataset.length=0", "empty"),
     ],
 )

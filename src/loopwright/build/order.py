@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from loopwright.build.parts import compiled
+from loopwright.build.spec import origin_in
 from loopwright.checkpoint import find_state_dict, load_any
 from loopwright.model import check_expected, fingerprint, init_weights, unwrap
 from loopwright.model.fingerprints import check_ranks
@@ -66,9 +67,10 @@ def _same_start(runner: Any) -> None:
     if runner.progress.iter:
         return
     found = fingerprint(runner.model)
-    check_expected(found, runner.spec.expect_init)
     check_ranks(found)
     runner.message_hub.update_info("init_fingerprint", found.total)
     runner.logger.info(f"init params {found.total[:12]} ({len(found.tensors)} tensors)")
     if runner.rank == 0:
         found.save(f"{runner.work_dir}/fingerprint.json")
+    # Last, with the file there to compare with.
+    check_expected(found, runner.spec.expect_init, origin_in(runner.cfg, "expect_init"))

@@ -10,6 +10,7 @@ from typing import Any
 from loopwright.build.policies import faults, on_resume
 from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import origin_of
+from loopwright.model.prints import checked_expected
 
 Part = Any  # a config dict, or an object that the user built
 
@@ -102,6 +103,7 @@ class RunSpec:
             raise ConfigError("param_scheduler is set but optim_wrapper is not: nothing to move")
         faults(self.faults)
         on_resume(self.on_resume)
+        checked_expected(self.expect_init, origin_in(cfg, "expect_init"))
         if self.model is None:
             raise ConfigError("model is missing: say what to train, e.g. model=dict(type='...')")
         return self
@@ -196,5 +198,12 @@ def _check_group(spec: RunSpec, what: str, keys: tuple[str, ...]) -> None:
 
 
 def _at(cfg: Any, key: Any) -> str:
-    origin = cfg.origin(key) if isinstance(cfg, Config) else origin_of(cfg, key)
+    origin = origin_in(cfg, key)
     return f"{origin}: " if origin else ""
+
+
+def origin_in(cfg: Any, key: Any) -> object:
+    """Where a key of a config was written; None where it is not there or nobody knows."""
+    if isinstance(cfg, Config):
+        return cfg.origin(key) if key in cfg else None
+    return origin_of(cfg, key)

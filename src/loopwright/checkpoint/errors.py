@@ -16,6 +16,10 @@ class SaveError(CheckpointError, OSError):
 
     exit_code = 74
 
+    def __str__(self) -> str:
+        """The sentence alone: it names the error of the disk itself."""
+        return str(self.strerror or super().__str__())
+
 
 class Broken(CheckpointError):
     """A file is damaged, cut short, missing or not what its manifest says."""

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from loopwright.config import ConfigError
+
+_BEGINNING = re.compile("[0-9a-fA-F]{6,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +151,27 @@ def _how(a: TensorPrint, b: TensorPrint) -> str:
     return "other values"
 
 
-def check_expected(found: Fingerprint, expected: str | None) -> None:
-    """Raises ValueError unless the total starts with `expected`; None expects nothing."""
-    if expected is None:
-        return
-    if len(expected) < 6 or not set(expected.lower()) <= set("0123456789abcdef"):
-        raise ValueError(f"expect_init must be 6 or more hex digits of a hash, got {expected!r}")
-    if not found.total.startswith(expected.lower()):
-        raise ValueError(
-            f"expect_init is {expected}, but the initial parameters are {found.total[:12]}: see "
-            "what differs with `loopwright fingerprint diff RUN_A RUN_B`"
+def checked_expected(expected: str | None, origin: object = None) -> str | None:
+    """`expected` if it is the beginning of a hash, or None; else ConfigError (with its origin).
+
+    >>> checked_expected("3fa1c0")
+    '3fa1c0'
+    """
+    if expected is None or (isinstance(expected, str) and _BEGINNING.fullmatch(expected)):
+        return expected
+    quotes = "" if isinstance(expected, str) else " without quotes around it"
+    raise ConfigError(
+        f"expect_init must be 6 to 64 hex digits of a hash, as text, got {expected!r}{quotes}",
+        origin,
+    )
+
+
+def check_expected(found: Fingerprint, expected: str | None, origin: object = None) -> None:
+    """Raises ConfigError unless the total starts with `expected`; None expects nothing."""
+    wanted = checked_expected(expected, origin)
+    if wanted is not None and not found.total.startswith(wanted.lower()):
+        raise ConfigError(
+            f"expect_init is {wanted}, but the initial parameters are {found.total[:12]}: see "
+            "what differs with `loopwright fingerprint diff RUN_A RUN_B`",
+            origin,
         )

@@ -9,8 +9,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.policies import faults, on_resume
+from loopwright.build.spec import TYPES
 from loopwright.config import ConfigError
 from loopwright.model.compile_options import checked as checked_compile
+from loopwright.model.prints import checked_expected
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.making import located
 from loopwright.plan.names import Names
@@ -37,6 +39,7 @@ def check_settings(root: Node, names: Names) -> Iterator[Finding]:
     yield from _refusals(root, "compile", checked_compile)
     yield from _refusals(root, "on_resume", on_resume)
     yield from _refusals(root, "faults", faults)
+    yield from _refusals(root, "expect_init", checked_expected)
     yield from _typed_parts(root, names)
 
 
@@ -90,7 +93,7 @@ def _seed(root: Node) -> Iterator[Finding]:
 def _refusals(root: Node, key: str, check: Callable[[Any], Any]) -> Iterator[Finding]:
     """What the section's own check says, at the key that it names."""
     value = root.value.get(key)
-    if value is None or (key != "compile" and not isinstance(value, dict)):
+    if value is None or (key in TYPES and not isinstance(value, TYPES[key])):
         return  # its type is told elsewhere
     try:
         check(value)

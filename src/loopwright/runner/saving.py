@@ -74,7 +74,7 @@ def _write(
         try:
             store.save(name, state, step=counters["iter"], meta=meta, then=then)
         except SaveError as error:
-            _count_failure(runner, name, error)
+            _count_failure(runner, error)
             written = False
     return not any_rank(not written) if together else written
 
@@ -99,7 +99,7 @@ def poll_saves(runner: Any, *, wait: bool = False) -> None:
         try:
             store.wait() if wait else store.poll()
         except SaveError as error:
-            _count_failure(runner, "in the background", error)
+            _count_failure(runner, error)
 
 
 def finished_counters(runner: Any, by_epoch: bool | None) -> dict[str, int]:
@@ -233,10 +233,10 @@ def _cleaning(runner: Any, store: Store, name: str, replaces: Sequence[str]) -> 
     return clean
 
 
-def _count_failure(runner: Any, name: str, error: SaveError) -> None:
+def _count_failure(runner: Any, error: SaveError) -> None:
     runner.failed_saves += 1
     limit = faults(runner.spec.faults)["max_failed_saves"]
-    runner.logger.error(f"checkpoint {name} could not be written: {error}; earlier ones are whole")
+    runner.logger.error(str(error))
     if runner.failed_saves >= limit:
         error.add_note(
             f"{runner.failed_saves} checkpoints in a row failed (faults.max_failed_saves)"
