@@ -60,14 +60,7 @@ def build_dataloader(
         return _adopted(cfg, sample_seed)
     _check_keys(cfg)
     dataset = _dataset(cfg)
-    common = {
-        "drop_last": bool(cfg.get("drop_last", False)),
-        "collate_fn": _function(cfg, "collate_fn", pseudo_collate),
-        "num_batch_per_epoch": cfg.get("num_batch_per_epoch"),
-        "pin_memory": bool(cfg.get("pin_memory", False)),
-        "seed": sample_seed,
-        "workers": _workers(cfg, rank=rank, seed=sample_seed),
-    }
+    common = _common(cfg, rank=rank, seed=sample_seed)
     if _is_stream(dataset):
         return StreamLoader(dataset, batch_size=cfg.get("batch_size", 1), **common)
     _check_samples(dataset, world, cfg)
@@ -82,12 +75,28 @@ def build_dataloader(
         bad_samples=_bad_samples(cfg, dataset, bad_samples_file),
         **common,
     )
+    _check_whole_batch(loader, cfg)
+    return loader
+
+
+def _common(cfg: Mapping[str, Any], *, rank: int, seed: int) -> dict[str, Any]:
+    """What loaders of samples by number and of streams both take."""
+    return {
+        "drop_last": bool(cfg.get("drop_last", False)),
+        "collate_fn": _function(cfg, "collate_fn", pseudo_collate),
+        "num_batch_per_epoch": cfg.get("num_batch_per_epoch"),
+        "pin_memory": bool(cfg.get("pin_memory", False)),
+        "seed": seed,
+        "workers": _workers(cfg, rank=rank, seed=seed),
+    }
+
+
+def _check_whole_batch(loader: Loader, cfg: Mapping[str, Any]) -> None:
     if loader.length == 0:
         raise DataError(
             f"{_at(cfg, 'batch_size')}no whole batch of {loader.batch_size} in the "
             f"{len(loader.sampler)} samples of a rank, and drop_last drops the rest"
         )
-    return loader
 
 
 def _adopted(cfg: Any, seed: int) -> Positioned:

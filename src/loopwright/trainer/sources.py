@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -21,10 +21,43 @@ from loopwright.trainer.settings import Settings, positive
 from loopwright.trainer.yacs_source import YacsSource
 
 _KEPT = 8
-_SOURCES: dict[int, tuple[Any, Any]] = {}
+_SOURCES: dict[int, tuple[Any, Source]] = {}
 
 
-Source = Any  # MMSource, LazySource or YacsSource: parts and settings by the keys of one dialect
+class Source(Protocol):
+    """Parts and settings by the keys of one dialect; ``train_loader`` comes before ``settings``,
+    which may count epochs out into iterations.
+    """
+
+    def settings(self) -> Settings:
+        """What is read of the config beside the parts."""
+
+    def model(self) -> nn.Module:
+        """The model, on its device."""
+
+    def optimizer(self, model: nn.Module) -> Any:
+        """A torch optimizer or an OptimWrapper."""
+
+    def train_loader(self) -> Any:
+        """An iterable of batches."""
+
+    def scheduled(self, optim_wrapper: Any) -> Any:
+        """What a schedule moves: the wrapper, or the optimizer inside."""
+
+    def scheduler(self, optimizer: Any) -> Any:
+        """A schedule ``f(where)``, one or several schedulers, or None."""
+
+    def eval_names(self) -> list[str]:
+        """The names of the data sets that are evaluated; empty for none."""
+
+    def test_loader(self, name: str) -> Any:
+        """The loader of one of them."""
+
+    def evaluator(self, name: str) -> Any:
+        """Its evaluator; NotImplementedError where the dialect has none."""
+
+    def custom_hooks(self) -> Iterable[tuple[Any, int]]:
+        """Hooks of the config with their priorities."""
 
 
 def source_of(cfg: Any) -> Source:
@@ -35,14 +68,14 @@ def source_of(cfg: Any) -> Source:
     known = _SOURCES.get(id(cfg))
     if known is not None and known[0] is cfg:
         return known[1]
-    made = _source(cfg)
+    made = _read(cfg)
     _SOURCES[id(cfg)] = (cfg, made)
     while len(_SOURCES) > _KEPT:
         del _SOURCES[next(iter(_SOURCES))]
     return made
 
 
-def _source(cfg: Any) -> Source:
+def _read(cfg: Any) -> Source:
     if "SOLVER" in cfg and "MODEL" in cfg:
         return YacsSource(cfg)
     if "train" in cfg and "dataloader" in cfg:
