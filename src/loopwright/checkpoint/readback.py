@@ -14,10 +14,9 @@ from loopwright.checkpoint.manifest import STATE, Manifest, check_digest, digest
 from loopwright.checkpoint.place import Place, Where
 from loopwright.checkpoint.plain import from_plain
 from loopwright.checkpoint.rebuild import read_torch_file
-from loopwright.checkpoint.sealed import DATA, SUFFIXES
+from loopwright.checkpoint.sealed import DATA, META_KEY, STATE_KEY, SUFFIXES
 from loopwright.checkpoint.state import unpack
 from loopwright.checkpoint.tensors import read_noted
-from loopwright.checkpoint.writing import META_KEY, STATE_KEY
 
 
 def verify(place: Place, path: Where, manifest: Manifest) -> None:

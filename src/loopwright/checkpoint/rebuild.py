@@ -146,19 +146,25 @@ class _Builder:
         """The bytes of a storage, read once."""
         import torch
 
-        if storage.key not in self.described.storages:
-            raise Broken(f"no record for the storage {storage.key[:80]!r}")
-        size, fill = self.described.storages[storage.key]
-        width = ITEM_SIZES[storage.dtype]
-        need = storage.numel * width
-        if not need <= size < need + width:
-            raise Broken(f"the storage {storage.key[:80]!r} has {size} bytes, wanted {need}")
+        size = check_storage(self.described, storage)
         if storage.key not in self.bytes:
             raw = torch.empty(size, dtype=torch.uint8)
             if size:
-                fill(raw.numpy().data)
+                self.described.storages[storage.key][1](raw.numpy().data)
             self.bytes[storage.key] = raw
         return self.bytes[storage.key]
+
+
+def check_storage(described: Described, storage: Storage) -> int:
+    """The bytes of a storage that a file mentions; `Broken` where it has no or another record."""
+    if storage.key not in described.storages:
+        raise Broken(f"no record for the storage {storage.key[:80]!r}")
+    size, _ = described.storages[storage.key]
+    width = ITEM_SIZES[storage.dtype]
+    need = storage.numel * width
+    if not need <= size < need + width:
+        raise Broken(f"the storage {storage.key[:80]!r} has {size} bytes, wanted {need}")
+    return size
 
 
 def check_view(spec: TensorSpec, numel: int) -> None:

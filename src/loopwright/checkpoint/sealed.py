@@ -24,6 +24,8 @@ from loopwright.files import open_regular
 
 SUFFIXES = (".pth", ".pt")
 DATA = "data"
+META_KEY, STATE_KEY = "$meta", "$state"
+"""Where a state that has no room for its meta, or is no dict, stands in the file."""
 END = 22
 MAX_COMMENT = 65535
 MAGIC = b"PK\x05\x06"

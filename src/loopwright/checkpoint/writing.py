@@ -19,13 +19,11 @@ from loopwright.checkpoint.hashing import HashedFile, Steady
 from loopwright.checkpoint.manifest import STATE, FileNote, Manifest, write_manifest
 from loopwright.checkpoint.place import Draft
 from loopwright.checkpoint.plain import to_plain
-from loopwright.checkpoint.sealed import DATA, SealingFile
+from loopwright.checkpoint.sealed import DATA, META_KEY, STATE_KEY, SealingFile
 from loopwright.checkpoint.state import Packed
 from loopwright.checkpoint.tensors import chunks_of
 
 MAX_SEALED_META = 60_000
-META_KEY = "$meta"
-STATE_KEY = "$state"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import click
 
 from loopwright.cli.files import ExistingFile
 from loopwright.cli.reading import read_config, takes_overrides, takes_reading
-from loopwright.cli.run import reported
+from loopwright.cli.run import default_work_dir, reported
 
 
 @click.command()
@@ -50,6 +50,8 @@ def command(
     """
     with reported(debug):
         cfg = read_config(config, overrides, **reading)
+        if cfg.get("resume") and cfg.get("work_dir") is None:
+            cfg["work_dir"] = default_work_dir(config)
         if imports:
             importlib.import_module("loopwright.cli.run").import_users(cfg, config)
         planning = importlib.import_module("loopwright.plan")

@@ -56,11 +56,16 @@ def read(
     if work_dir is not None:
         cfg["work_dir"] = work_dir
     elif cfg.get("work_dir") is None:
-        cfg["work_dir"] = os.path.join("work_dirs", os.path.splitext(os.path.basename(config))[0])
+        cfg["work_dir"] = default_work_dir(config)
     if launcher is not None:
         cfg["launcher"] = launcher
     allow_packages(*allow)
     return cfg
+
+
+def default_work_dir(config: str) -> str:
+    """The run folder of a config that names none."""
+    return os.path.join("work_dirs", os.path.splitext(os.path.basename(config))[0])
 
 
 def import_users(cfg: Config, config: str) -> None:

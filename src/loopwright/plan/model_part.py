@@ -57,13 +57,15 @@ class ModelPart:
     dtypes: dict[str, int]
 
 
-def make_model(cfg: Any) -> nn.Module:
+def make_model(cfg: Any, data_preprocessor: Any = None) -> nn.Module:
     """The model of a config on the meta device, or on the CPU where it needs real numbers."""
+    given = isinstance(cfg, dict) and data_preprocessor is not None
+    defaults = {"data_preprocessor": data_preprocessor} if given else {}
     try:
         with torch.device("meta"):
-            model = MODELS.build(cfg)
+            model = MODELS.build(cfg, **defaults)
     except (NotImplementedError, RuntimeError):
-        model = MODELS.build(cfg)
+        model = MODELS.build(cfg, **defaults)
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}, not a torch.nn.Module")
     return model

@@ -19,6 +19,7 @@ from loopwright.plan.optimizers import optimizers_of, scaled
 from loopwright.plan.rates import Curve, draw, not_drawn
 from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
 from loopwright.plan.settings import check_settings
+from loopwright.plan.start import check_start, check_weights
 from loopwright.plan.structure import check_files, check_hooks, check_keys
 from loopwright.plan.yaml_numbers import explained
 
@@ -122,6 +123,7 @@ def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]
     yield from check_evaluators(root, lookup)
     yield from check_settings(root, lookup)
     yield from check_files(root)
+    yield from check_start(root)
     yield from check_fit(root, facts)
 
 
@@ -151,7 +153,8 @@ def _model(values: dict[str, Any], world: int, making: Making) -> Any:
     if not optimizers_of(values):
         return None
     part, wrapper = _torch_part(), values["optim_wrapper"]
-    model = making.attempt(lambda: part.make_model(values["model"]), "model", "model")
+    preprocessor = values.get("data_preprocessor")
+    model = making.attempt(lambda: part.make_model(values["model"], preprocessor), "model", "model")
     ranks = world if _sharded(values) else 1
     read = making.attempt(
         lambda: part.read_model(model, wrapper, averaged=_averaged(values), ranks=ranks),
@@ -160,6 +163,8 @@ def _model(values: dict[str, Any], world: int, making: Making) -> Any:
     )
     if read is not None:
         making.warn("optim_wrapper", read.findings)
+    if model is not None:
+        making.findings += check_weights(making.root, model)
     return read
 
 
