@@ -5,9 +5,9 @@ from lives import make
 from toy import Samples, loader, spec
 
 from loopwright.build.policies import on_resume
-from loopwright.config import ConfigError
+from loopwright.config import ConfigDict, ConfigError
 from loopwright.data import DatasetChangedError
-from loopwright.runner.changes import differences
+from loopwright.runner.changes import changes
 
 
 def run_of(folder, epochs=2, **changes):
@@ -124,8 +124,12 @@ def test_an_unknown_policy_is_an_error_with_the_nearest_name():
 
 
 def test_added_and_removed_entries_are_differences():
-    found = list(differences({"a": 1, "b": [1, 2]}, {"b": [1], "c": {"d": 2}}))
-    assert [key for key, *_ in found] == ["a", "b", "c"]
+    before, now = ConfigDict(a=1, b=[1, 2]), ConfigDict(b=[1], c=dict(d=2))
+    assert [line.partition(":")[0] for line in changes(before, now)] == ["a", "b.1", "c.d"]
+
+
+def test_the_same_number_in_other_words_is_no_change():
+    assert changes(ConfigDict(lr=1, betas=[0, 1]), ConfigDict(lr=1.0, betas=(0, 1))) == []
 
 
 def test_another_torch_or_number_of_threads_is_said(before):

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from loopwright.build.policies import on_resume
-from loopwright.config import Config, ConfigError
+from loopwright.config import Config, ConfigDict, ConfigError
+from loopwright.config.diff import differences
 
 _SILENT = ("resume", "load_from", "work_dir", "launcher", "log_level", "on_resume", "faults")
 _SCHEDULE = ("param_scheduler", "train_cfg.max_", "optim_wrapper.optimizer.lr", "auto_scale_lr")
 
 
-def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Each place where two configs differ: dotted key, value before, value now.
+def changes(before: ConfigDict, now: ConfigDict) -> list[str]:
+    """A line for each value that is another now; where a run lies and what it says is no change.
 
-    >>> list(differences({"a": {"b": 1}, "c": [1]}, {"a": {"b": 2}, "c": [1]}))
-    [('a.b', 1, 2)]
+    >>> changes(ConfigDict(lr=0.1, work_dir="a"), ConfigDict(lr=0.2, work_dir="b", seed=0))
+    ['lr: 0.1 -> 0.2', 'seed: — -> 0']
     """
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in [*before, *(k for k in now if k not in before)]:
-            inner = f"{key}.{name}" if key else str(name)
-            yield from differences(before.get(name, ABSENT), now.get(name, ABSENT), inner)
-    elif _list(before) and _list(now) and len(before) == len(now):
-        for index, pair in enumerate(zip(before, now, strict=True)):
-            yield from differences(*pair, f"{key}.{index}")
-    elif before != now:
-        yield key, before, now
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "(not there)"
-
-
-ABSENT = _Absent()
-
-
-def _list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+    found = [d for d in differences(before, now) if d.left != d.right]
+    return [f"{d.path}: {d.left!r} -> {d.right!r}" for d in found if _matters(d.path)]
 
 
 def look_at(runner: Any, meta: dict[str, Any] | None) -> None:
@@ -50,14 +31,13 @@ def look_at(runner: Any, meta: dict[str, Any] | None) -> None:
     if not meta:
         return
     _machine(runner, meta)
-    changed = []
+    lines = []
     with contextlib.suppress(ConfigError, SyntaxError):
         before = Config.fromstring(str(meta.get("cfg", "")), ".py")
         now = Config.fromstring(runner.cfg_text, ".py")
-        changed = [c for c in differences(dict(before), dict(now)) if _matters(c[0])]
-    if not changed:
+        lines = changes(before._cfg_dict, now._cfg_dict)
+    if not lines:
         return
-    lines = [f"{key}: {before!r} -> {now!r}" for key, before, now in changed]
     runner.logger.warning("the config changed since the checkpoint:\n  " + "\n  ".join(lines))
     schedule = [line for line in lines if line.startswith(_SCHEDULE)]
     if schedule and policy["schedule"] == "refuse":
