@@ -126,3 +126,12 @@ def test_sigusr1_saves_and_the_run_goes_on(straight, tmp_path):
 
     hooks = (Sending("before_train_iter", 4, signal.SIGUSR1), Looking())
     assert train(spec(tmp_path), *hooks) == 0
+
+
+def test_sigusr1_saves_and_stops_where_the_config_says_so(straight, tmp_path):
+    config = spec(tmp_path, faults={"on_sigusr1": "stop"})
+    hook = Sending("before_train_iter", 4, signal.SIGUSR1)
+    assert os.waitstatus_to_exitcode(train(config, hook)) == 75
+    assert Store(tmp_path).newest().name == "preempt_iter_5"
+    live(config, Plan())
+    assert ended(tmp_path) == straight["epoch"]

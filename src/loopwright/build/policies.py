@@ -14,9 +14,14 @@ FAULTS: dict[str, Any] = {
     "max_failed_saves": 3,
     "on_oom": "stop",
     "max_oom": 10,
+    "on_sigusr1": "continue",
     "others_files": "warn",
 }
-_CHOICES = {"on_oom": ("stop", "skip", "split"), "others_files": ("warn", "refuse", "ignore")}
+_CHOICES = {
+    "on_oom": ("stop", "skip", "split"),
+    "on_sigusr1": ("continue", "stop"),
+    "others_files": ("warn", "refuse", "ignore"),
+}
 
 
 def on_resume(given: dict[str, Any]) -> dict[str, str]:

@@ -24,9 +24,10 @@ _ECHO = 1.0  # seconds in which a launcher passes on a signal that the process g
 
 
 @contextmanager
-def listening(requests: Requests) -> Iterator[None]:
+def listening(requests: Requests, *, usr1_halts: bool = False) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into a wish to save and halt, SIGUSR1 into one to save.
 
+    ``usr1_halts`` makes SIGUSR1 halt too, as a scheduler wants that sends it before the end.
     A second SIGTERM or SIGINT, more than a second later, ends the process at once; what is on the
     disk stays whole. (Sooner it is the first one again: a terminal or a scheduler signals every
     process, and a launcher among them passes it on.) Outside the main thread, where Python cannot
@@ -47,7 +48,10 @@ def listening(requests: Requests) -> Iterator[None]:
         requests.halt(name)
 
     def save(number: int, frame: FrameType | None) -> None:
-        requests.save(signal.Signals(number).name)
+        name = signal.Signals(number).name
+        requests.save(name)
+        if usr1_halts:
+            requests.halt(name)
 
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)

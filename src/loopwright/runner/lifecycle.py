@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from loopwright.build.policies import faults
 from loopwright.checkpoint import SaveError
 from loopwright.dist.signals import agree, leave, listening
 from loopwright.files import RunLock, private_folder, probe
@@ -20,12 +21,14 @@ def alive(runner: Any) -> Iterator[None]:
     """Hold the run folder, listen to signals, and end well whatever happens inside.
 
     After an exception: what is whole is saved, ``after_run`` is said to every hook, writers are
-    closed, and the exception goes on with its traceback. After SIGTERM or SIGINT: a checkpoint is
-    written and SystemExit(75) or KeyboardInterrupt is raised. Raises Locked when another run uses
-    the folder, SaveError when it takes no files.
+    closed, and the exception goes on with its traceback. After SIGTERM or SIGINT (or SIGUSR1 with
+    ``faults.on_sigusr1='stop'``): a checkpoint is written and SystemExit(75) or KeyboardInterrupt
+    is raised. Raises Locked when another run uses the folder, SaveError when it takes no files.
     """
     check_folder(runner)
-    with _lock(runner), listening(runner.heard), unplugged(), current(runner):
+    halts = faults(runner.spec.faults)["on_sigusr1"] == "stop"
+    listens = listening(runner.heard, usr1_halts=halts)
+    with _lock(runner), listens, unplugged(), current(runner):
         try:
             yield
         except BaseException as error:
