@@ -8,7 +8,7 @@ from loopwright.compat.finder import Alias
 
 _TRAINER = ("loopwright.trainer",)
 _SOLVER = ("loopwright.optim.where", "loopwright.optim")
-_MORE = ("loopwright.compat.d2_more",)
+_SMALL = ("loopwright.compat.d2_small",)
 _MODULES: dict[str, tuple[str, ...]] = {
     "detectron2": (),
     "detectron2.engine": _TRAINER,
@@ -18,11 +18,11 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "detectron2.engine.launch": _TRAINER,
     "detectron2.utils": (),
     "detectron2.utils.events": ("loopwright.log",),
-    "detectron2.utils.comm": ("loopwright.compat.d2_utils", "loopwright.dist"),
-    "detectron2.utils.env": ("loopwright.compat.d2_utils",),
-    "detectron2.utils.logger": (*_TRAINER, *_MORE),
-    "detectron2.utils.registry": _MORE,
-    "detectron2.utils.collect_env": _MORE,
+    "detectron2.utils.comm": ("loopwright.compat.d2_ranks", "loopwright.dist"),
+    "detectron2.utils.env": ("loopwright.compat.d2_ranks",),
+    "detectron2.utils.logger": (*_TRAINER, *_SMALL),
+    "detectron2.utils.registry": _SMALL,
+    "detectron2.utils.collect_env": _SMALL,
     "detectron2.solver": _SOLVER,
     "detectron2.solver.build": _SOLVER,
     "detectron2.solver.lr_scheduler": _SOLVER,
@@ -73,7 +73,7 @@ _DATA = {
     )
 }
 _MODELING = {
-    "META_ARCH_REGISTRY": "loopwright.compat.d2_more:META_ARCH_REGISTRY",
+    "META_ARCH_REGISTRY": "loopwright.compat.d2_small:META_ARCH_REGISTRY",
     "build_model": "loopwright.trainer:build_model",
 }
 _NODE = {"CfgNode": "loopwright.trainer:CfgNode"}
@@ -96,8 +96,8 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "fvcore.common.checkpoint": {"PeriodicCheckpointer": _SAVER},
     "fvcore.common.config": _NODE,
     "fvcore.common.history_buffer": {"HistoryBuffer": "loopwright.log:HistoryBuffer"},
-    "fvcore.common.registry": {"Registry": "loopwright.compat.d2_more:Registry"},
-    "fvcore.common.timer": {"Timer": "loopwright.compat.d2_more:Timer"},
+    "fvcore.common.registry": {"Registry": "loopwright.compat.d2_small:Registry"},
+    "fvcore.common.timer": {"Timer": "loopwright.compat.d2_small:Timer"},
     "fvcore.nn.precise_bn": {
         "get_bn_modules": "loopwright.model.norm:batch_norms",
         "update_bn_stats": "loopwright.model.norm:update_bn_stats",
