@@ -25,9 +25,9 @@ def test_a_default_hook_that_the_file_does_not_name_needs_no_plus():
 @pytest.mark.parametrize(
     ("override", "meant"),
     [
-        ("optim_wraper.optimizer.lr=1", "optim_wrapper"),
-        ("optim_wrapper.optimzer.lr=1", "optim_wrapper.optimizer"),
-        ("default_hooks.loger.interval=1", "default_hooks.logger"),
+        ("optim_wraper.optimizer.lr=1", "optim_wrapper.optimizer.lr"),
+        ("optim_wrapper.optimzer.lr=1", "optim_wrapper.optimizer.lr"),
+        ("default_hooks.loger.type=X", "default_hooks.logger.type"),
     ],
 )
 def test_a_misspelt_key_is_still_a_mistake(override, meant):

@@ -84,6 +84,7 @@ def config():
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1)),
         pipeline=[dict(type="A"), dict(type="B", size=(1, 2))],
         custom_keys={"backbone.norm": 1, 3: "three"},
+        nothing=None,
     )
 
 
@@ -118,22 +119,53 @@ def test_keys_with_dots_and_numbers_can_be_named():
 
 def test_an_element_of_a_tuple_can_be_set():
     new = apply_overrides(config(), ["pipeline.1.size.0=9"])
-    assert list(new.pipeline[1]["size"]) == [9, 2]
+    assert new.pipeline[1]["size"] == (9, 2)
+
+
+def test_an_element_that_is_a_dict_merges_as_every_dict_does():
+    new = apply_overrides(config(), ["pipeline.1={type: X}", "+pipeline.2.type=C"])
+    assert new.pipeline == [dict(type="A"), dict(type="X", size=(1, 2)), dict(type="C")]
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optim_wrapper.optimizer.lrr=1", "did you mean 'optim_wrapper.optimizer.lr'?"),
-        ("optm_wrapper.optimizer.lr=1", "did you mean 'optim_wrapper'?"),
+        (
+            "optim_wrapper.optimizer.lrr=1",
+            "no key 'optim_wrapper.optimizer.lrr'; did you mean 'optim_wrapper.optimizer.lr'?",
+        ),
+        (
+            "optm_wrapper.optimizer.lr=1",
+            (
+                "no key 'optm_wrapper.optimizer.lr': there is no 'optm_wrapper'; "
+                "did you mean 'optim_wrapper.optimizer.lr'?"
+            ),
+        ),
+        ("optm_wrapper.betas=1", "did you mean 'optim_wrapper'?"),
+        ("Optim_Wrapper.optimizer.lr=1", "did you mean 'optim_wrapper.optimizer.lr'?"),
         ("~optim_wraper", "did you mean 'optim_wrapper'?"),
-        ("pipeline.7.type=X", "the list has 2 elements"),
-        ("pipeline.x=1", "the list has 2 elements"),
-        ("optim_wrapper.optimizer.lr.x=1", "which has no keys"),
-        ("optim_wrapper", "is not key=value"),
-        ("~a=1", "takes no value"),
-        ("=1", "is no dotted key"),
-        ("a..b=1", "is no dotted key"),
+        ("lr=1", "no key 'lr'; did you mean 'optim_wrapper.optimizer.lr'?"),
+        ("size=1", "did you mean 'pipeline.1.size'?"),
+        ("custom_keys.backbone.norm=1", "did you mean \"custom_keys.'backbone.norm'\"?"),
+        ("zzz=1", "there are: optim_wrapper, pipeline, custom_keys"),
+        ("pipeline.7.type=X", "no element 'pipeline.7': the list has 2 elements, 0 to 1"),
+        ("pipeline.2.type=X", "to append one say +pipeline.2=…"),
+        ("pipeline.x=1", "no element 'pipeline.x': the list has 2 elements"),
+        (
+            "optim_wrapper.optimizer.lr.x=1",
+            (
+                "no key 'optim_wrapper.optimizer.lr.x': optim_wrapper.optimizer.lr is 0.1, "
+                "which has no keys"
+            ),
+        ),
+        ("nothing.depth=3", "nothing is None, which has no keys; for a dict say nothing={depth:3}"),
+        ("optim_wrapper", "override 'optim_wrapper' is not key=value"),
+        ("a.b: 3", "is 'a.b=3' meant?"),
+        ("a==3", "override 'a==3': one = sets a value"),
+        ("~a=1", "override '~a=1': ~key deletes and takes no value"),
+        ("=1", "override '=1': '' is no dotted key"),
+        ("a..b=1", "override 'a..b=1': 'a..b' is no dotted key"),
+        ("a=[1", "override 'a=[1': value '[1': wanted"),
     ],
 )
 def test_a_wrong_override_says_what_is_near(override, message):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loopwright.config.errors import ConfigError
-from loopwright.config.overrides import parse_value
+from loopwright.config.value_text import parse_value
 
 
 class DictAction(argparse.Action):

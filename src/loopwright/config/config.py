@@ -8,10 +8,11 @@ from typing import Any
 
 from loopwright.config import dump, load
 from loopwright.config.diff import differences
-from loopwright.config.errors import ConfigError, nearest
+from loopwright.config.errors import ConfigError
 from loopwright.config.merge import merge
 from loopwright.config.node import ConfigDict, duplicate
-from loopwright.config.overrides import apply_overrides, mark_all, nested, split_path
+from loopwright.config.overrides import apply_overrides, mark_all, nested
+from loopwright.config.paths import lacking, split_path
 from loopwright.config.provenance import Origin, Step, chain
 
 _OWN = ("_cfg_dict", "_filename", "_text", "_env_variables")
@@ -136,9 +137,11 @@ class Config:
     def _walk(self, path: str) -> tuple[Any, Origin | None]:
         value: Any = self._cfg_dict
         origin: Origin | None = None
-        for part in split_path(path):
-            if isinstance(value, ConfigDict) and (part in value or part.isdigit()):
-                key: Any = part if part in value else int(part)
+        parts = split_path(path)
+        for depth, part in enumerate(parts):
+            named = isinstance(value, ConfigDict)
+            key: Any = int(part) if named and part.isdecimal() and part not in value else part
+            if named and key in value:
                 value, origin = value[key], value.origins_of().get(key, origin)
             elif isinstance(value, list | tuple) and part.lstrip("-").isdigit():
                 length, index = len(value), int(part)
@@ -147,8 +150,7 @@ class Config:
                 origin = origin and origin.item(index % length, length)
                 value = value[index]
             else:
-                known = list(value) if isinstance(value, dict) else []
-                raise ConfigError(f"{path}: no key {part!r}{nearest(part, known)}")
+                raise ConfigError(lacking(self._cfg_dict, parts, depth))
         return value, origin
 
     def merge_from_dict(self, options: Mapping[str, Any], allow_list_keys: bool = True) -> None:

@@ -265,7 +265,7 @@ class Evaluator:
             return
         before = self.names.origins_of().get(name)
         if before is not None:
-            origin = origin.over(before, dict.get(self.names, name))
+            origin = origin.put_over(before, dict.get(self.names, name), value)
         dict.__setitem__(self.names, name, value)
         self.names.mark(name, origin)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Origin:
     'command line'
     """
 
-    __slots__ = ("_node", "file", "line", "previous", "replaced")
+    __slots__ = ("_items", "_node", "file", "line", "previous", "replaced")
 
     def __init__(
         self,
@@ -44,25 +44,54 @@ class Origin:
         node: ast.AST | Outline | None = None,
         previous: Origin | None = None,
         replaced: Any = None,
+        items: tuple[Origin | None, ...] | None = None,
     ) -> None:
         self.file = file
         self.line = line
         self._node = node
         self.previous = previous
         self.replaced = replaced
+        self._items = items
 
     def over(self, previous: Origin | None, replaced: Any) -> Origin:
         """This place, remembering that it replaced the value ``replaced`` of ``previous``."""
         if previous is None or previous is self:
             return self
-        return Origin(self.file, self.line, self._node, previous, replaced)
+        return Origin(self.file, self.line, self._node, previous, replaced, self._items)
 
-    def item(self, index: int, length: int) -> Origin:
-        """The place of element ``index`` where the value was written as a list of ``length``."""
+    def put_over(self, previous: Origin, replaced: Any, value: Any) -> Origin:
+        """The same, but a list that grew in place replaced what the list before it did."""
+        if replaced is value and isinstance(value, list):
+            return self.over(previous.previous, previous.replaced)
+        return self.over(previous, replaced)
+
+    def item(self, index: int, length: int) -> Origin | None:
+        """The place of element ``index`` of a list of ``length``, over those it had before."""
+        steps = [(self._item(index, length), None)]
+        origin = self
+        while origin._items is None and origin.previous is not None:
+            before = origin.replaced
+            if not isinstance(before, list | tuple) or index >= len(before):
+                break
+            origin = origin.previous
+            steps.append((origin._item(index, len(before)), before[index]))
+        place, replaced = steps.pop()
+        for newer, value in reversed(steps):
+            place, replaced = newer and newer.over(place, replaced), value
+        return place
+
+    def _item(self, index: int, length: int) -> Origin | None:
+        """The place of an element where the value was written as a list of ``length``."""
+        if self._items is not None and len(self._items) == length:
+            return self._items[index]
         elements = getattr(self._node, "elts", None)
         if elements is None or len(elements) != length or not 0 <= index < length:
-            return self
+            return Origin(self.file, self.line)
         return Origin(self.file, elements[index].lineno, elements[index])
+
+    def with_items(self, places: Sequence[Origin | None]) -> Origin:
+        """The place of a list whose elements were changed one by one, each with its own place."""
+        return Origin(self.file, self.line, self._node, self.previous, self.replaced, tuple(places))
 
     def __str__(self) -> str:
         return f"{shown(self.file)}:{self.line}" if self.line else shown(self.file)
@@ -80,7 +109,7 @@ class Origin:
 
     def __reduce__(self) -> tuple[Any, ...]:
         outline = _outline(self._node)
-        return Origin, (self.file, self.line, outline, self.previous, self.replaced)
+        return Origin, (self.file, self.line, outline, self.previous, self.replaced, self._items)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Origin:
         return self

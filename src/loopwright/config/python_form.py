@@ -65,7 +65,7 @@ def base_names(node: ast.expr, path: str, fuel: Fuel) -> tuple[list[str], list[O
         text = f"_base_ must be a path or a list of paths, got {value!r:.60}"
         raise ConfigError(text, runner.origin(node))
     place = runner.origin(node, node)
-    return list(wanted), [place.item(i, len(wanted)) for i in range(len(wanted))]
+    return list(wanted), [place.item(i, len(wanted)) or place for i in range(len(wanted))]
 
 
 def run(

@@ -134,7 +134,7 @@ class Interpreter(Evaluator):
             value = adopt(value)
         before = owner.origins_of().get(key)
         if before is not None:
-            origin = origin.over(before, dict.get(owner, key))
+            origin = origin.put_over(before, dict.get(owner, key), value)
         dict.__setitem__(owner, key, value)
         owner.mark(key, origin)
 
