@@ -10,9 +10,10 @@ from loopwright.log.events import (
 from loopwright.log.history import HistoryBuffer
 from loopwright.log.hub import MessageHub
 from loopwright.log.logger import MMLogger, print_log
+from loopwright.log.opened import get_event_storage, has_event_storage
 from loopwright.log.processor import LogProcessor
 from loopwright.log.record import CustomStatistic, LogRecord, Point, RecordSpec, make_record
-from loopwright.log.storage import EventStorage, get_event_storage, has_event_storage
+from loopwright.log.storage import EventStorage
 from loopwright.log.visualizer import Visualizer
 from loopwright.log.writers import (
     Background,

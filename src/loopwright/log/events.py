@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.core import Progress
+from loopwright.log.opened import get_event_storage
 from loopwright.log.record import LogRecord, Point, RecordSpec, make_record
-from loopwright.log.storage import EventStorage, get_event_storage
+from loopwright.log.storage import EventStorage
 from loopwright.log.writers.console import Pace, span
 from loopwright.log.writers.jsonl import JSONLWriter
 from loopwright.log.writers.tensorboard import TensorBoardWriter

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["candidates", "enter", "leave"]
+if TYPE_CHECKING:
+    from loopwright.log.storage import EventStorage
+
+__all__ = ["enter", "get_event_storage", "has_event_storage", "leave"]
 
 _STACK: ContextVar[tuple[Any, ...]] = ContextVar("loopwright_event_storages", default=())
 _ENTERED: list[Any] = []
@@ -34,9 +37,34 @@ def leave(storage: Any) -> None:
         _ENTERED.remove(storage)
 
 
-def candidates() -> list[Any]:
+def _candidates() -> list[Any]:
     """The top of this context's stack; without one, every storage entered anywhere."""
     stack = _STACK.get()
     if stack:
         return [stack[-1]]
     return list({id(s): s for s in list(_ENTERED)}.values())
+
+
+def get_event_storage() -> EventStorage:
+    """The storage whose `with` block is being run; in a helper thread the only one open at all.
+
+    Raises:
+        RuntimeError: there is none, or a thread of its own sees several.
+    """
+    candidates = _candidates()
+    if len(candidates) == 1:
+        found: EventStorage = candidates[0]
+        return found
+    if not candidates:
+        raise RuntimeError(
+            "no EventStorage is open: call get_event_storage() inside `with EventStorage():` "
+            "(a training run opens one)"
+        )
+    raise RuntimeError(
+        f"this thread entered no EventStorage and {len(candidates)} are open elsewhere"
+    )
+
+
+def has_event_storage() -> bool:
+    """Whether `get_event_storage` would answer."""
+    return len(_candidates()) == 1

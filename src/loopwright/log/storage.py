@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.log import opened
 from loopwright.log.folding import EPOCH_BEGINS, Pending, fold
 from loopwright.log.history import HistoryBuffer
+from loopwright.log.opened import get_event_storage
 from loopwright.log.pictures import Histogram, Picture, Shelf, summarise_histogram
 from loopwright.log.reading import is_tensor, read_numbers
 
-__all__ = ["EventStorage", "get_event_storage", "has_event_storage"]
+__all__ = ["EventStorage", "get_event_storage"]
 
 _LEAST_WINDOW_SAVED = 64
 _MOST_NAMES = 10_000
@@ -232,12 +234,9 @@ class EventStorage:
         Raises:
             KeyError: nothing was put under this name; the message says the nearest.
         """
-        from difflib import get_close_matches
-
         self.flush()
         if name not in self._histories:
-            near = get_close_matches(name, self._histories, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, self._histories)
             raise KeyError(f"no scalar {name!r} was put{hint}")
         return self._histories[name]
 
@@ -334,27 +333,3 @@ def _most_unread(
         name: max((h.number - seen.get(name, 0) for seen in behind), default=0)
         for name, h in histories.items()
     }
-
-
-def get_event_storage() -> EventStorage:
-    """The storage whose `with` block is being run; in a helper thread the only one open at all.
-
-    Raises:
-        RuntimeError: there is none, or a thread of its own sees several.
-    """
-    candidates = opened.candidates()
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        raise RuntimeError(
-            "no EventStorage is open: call get_event_storage() inside `with EventStorage():` "
-            "(a training run opens one)"
-        )
-    raise RuntimeError(
-        f"this thread entered no EventStorage and {len(candidates)} are open elsewhere"
-    )
-
-
-def has_event_storage() -> bool:
-    """Whether `get_event_storage` would answer."""
-    return len(opened.candidates()) == 1

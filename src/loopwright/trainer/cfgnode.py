@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from loopwright.config import ConfigError, Origin, origin_of
 from loopwright.config.dump import dump as dump_text
@@ -172,7 +172,7 @@ class CfgNode(dict[str, Any]):
             for depth, part in enumerate(path):
                 inner = node.get(part) if isinstance(node, CfgNode) else None
                 if not isinstance(inner, CfgNode):
-                    self._unknown(node, ".".join(path[: depth + 1]), str(name), place)
+                    self._refuse(node, ".".join(path[: depth + 1]), str(name), place)
                 node = inner
             over += self._checked(node, key, value, str(name), place)
         _set(over)
@@ -200,9 +200,9 @@ class CfgNode(dict[str, Any]):
         elif node.is_new_allowed():
             yield node, key, value, place
         elif self.__dict__["_gone"].get(path, "") is not None:
-            self._unknown(node, path, path, place)
+            self._refuse(node, path, path, place)
 
-    def _unknown(self, node: Any, near: str, path: str, place: Origin | None) -> None:
+    def _refuse(self, node: Any, near: str, path: str, place: Origin | None) -> NoReturn:
         gone = self.__dict__["_gone"]
         for prefix, reason in gone.items():
             if reason and (path == prefix or path.startswith(f"{prefix}.")):
