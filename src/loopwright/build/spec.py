@@ -10,6 +10,7 @@ from typing import Any
 from loopwright.build.policies import faults, on_resume
 from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.prints import checked_expected
 
 Part = Any  # a config dict, or an object that the user built
@@ -166,8 +167,7 @@ def check_words(what: str, given: dict[str, Any], known: tuple[str, ...]) -> Non
     """Raise TypeError for an argument that a constructor does not take, with the nearest one."""
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise TypeError(f"{what} takes no argument {name!r}{hint}")
 
 

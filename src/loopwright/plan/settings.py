@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.policies import faults, on_resume
 from loopwright.build.spec import TYPES
 from loopwright.config import ConfigError
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.compile_options import checked as checked_compile
 from loopwright.model.prints import checked_expected
 from loopwright.plan.finding import Finding, Node
@@ -47,8 +47,7 @@ def _choice(node: Node, key: str, choices: tuple[str, ...]) -> Iterator[Finding]
     value = node.value.get(key)
     if value is None or value in choices:
         return
-    near = get_close_matches(str(value), choices, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(value, choices)
     yield node.error(f"must be one of {', '.join(choices)}, got {value!r}{hint}", key)
 
 

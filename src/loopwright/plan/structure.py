@@ -163,7 +163,7 @@ def check_typed(
 
 
 def _only(value: Any, keys: tuple[str, ...]) -> Any:
-    """A copy of a config dict without some keys that still knows where the others were written."""
+    """A copy of a config dict with some of its keys, which still knows where they were written."""
     copied = value.copy()
     for key in list(copied):
         if key not in keys:
@@ -173,10 +173,9 @@ def _only(value: Any, keys: tuple[str, ...]) -> Any:
 
 def check_files(root: Node) -> Iterator[Finding]:
     """Files and folders that the config names and that are not there."""
-    for key in ("load_from",):
-        value = root.value.get(key)
-        if isinstance(value, str) and _lacks(value):
-            yield root.error(f"{value} does not exist{nearest_file(value)}", key)
+    value = root.value.get("load_from")
+    if isinstance(value, str) and _lacks(value):
+        yield root.error(f"{value} does not exist{nearest_file(value)}", "load_from")
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = root.value.get(key)
         several = None if key == "train_dataloader" else named_sets(loader)
