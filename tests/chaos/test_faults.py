@@ -17,9 +17,10 @@ from lives import digests, fork, make
 from toy import Net, Samples, loader, spec
 
 from loopwright.checkpoint import CheckpointError, SaveError, Store
-from loopwright.config import ConfigError
+from loopwright.config import Config, ConfigError
 from loopwright.files import Disk, Locked
 from loopwright.hooks import Hook, NonFiniteLossError
+from loopwright.runner import Runner
 
 
 class FullDisk(Disk):
@@ -136,7 +137,7 @@ def test_a_run_folder_is_its_users_alone(tmp_path):
     assert stat.S_IMODE((tmp_path / "old").stat().st_mode) == 0o755
 
 
-def test_a_checkpoint_that_others_may_write_is_told_or_refused(tmp_path, caplog):
+def test_a_checkpoint_that_others_may_write_is_told_or_refused(tmp_path):
     tmp_path.chmod(0o755)
     make(plain(tmp_path, train_cfg={"type": "EpochBasedTrainLoop", "max_epochs": 1})).train()
     (path,) = (tmp_path / "iter_6").glob("state.json")
@@ -145,6 +146,18 @@ def test_a_checkpoint_that_others_may_write_is_told_or_refused(tmp_path, caplog)
         make(plain(tmp_path, faults={"others_files": "refuse"})).train()
     tmp_path.chmod(0o700)
     make(plain(tmp_path, faults={"others_files": "refuse"})).train()
+
+
+def test_a_config_that_others_may_write_is_told_in_the_log(tmp_path):
+    file = tmp_path / "config.py"
+    file.write_text("model = dict(type='torch.nn.Linear', in_features=1, out_features=1)\n")
+    tmp_path.chmod(0o755)
+    file.chmod(0o666)
+    cfg = Config.fromfile(file)
+    cfg["work_dir"] = str(tmp_path / "run")
+    Runner.from_cfg(cfg)
+    (log,) = (tmp_path / "run").glob("*/*.log")
+    assert f"{file} may be written by every user; faults.others_files='refuse'" in log.read_text()
 
 
 def test_a_second_run_in_one_folder_ends_with_73(tmp_path):

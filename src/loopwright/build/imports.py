@@ -8,6 +8,7 @@ import sys
 from pkgutil import iter_modules
 from typing import Any
 
+from loopwright.build.owners import others_in
 from loopwright.build.spec import check_section
 from loopwright.config import ConfigError
 from loopwright.config.provenance import origin_of
@@ -19,9 +20,11 @@ def import_custom(cfg: dict[str, Any], filename: str | None = None) -> list[str]
     """Import what ``custom_imports`` lists; modules beside the config are found first.
 
     Returns the names imported. Raises ConfigError for one that is not there (unless
-    ``allow_failed_imports``), naming the folders looked in and the nearest module there; other
-    errors of the user's module go on as they are.
+    ``allow_failed_imports``), naming the folders looked in and the nearest module there, and for a
+    config that others may write where that is refused; other errors of the user's module go on as
+    they are.
     """
+    others_in(cfg)
     section = cfg.get("custom_imports")
     if not section:
         return []

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from loopwright.build.owners import others_in
 from loopwright.config import Config, ConfigError, Deferred
 from loopwright.config.provenance import short, walk_leaves
 from loopwright.log import (
@@ -26,14 +27,20 @@ from loopwright.runner.facts import facts
 
 
 def build_logger(runner: Any) -> MMLogger:
-    """A logger to the console and to ``<work_dir>/<timestamp>/<timestamp>.log``."""
+    """A logger to the console and to ``<work_dir>/<timestamp>/<timestamp>.log``.
+
+    It begins with which files of the config others may have changed.
+    """
     file = os.path.join(runner.log_dir, f"{runner.timestamp}.log")
-    return MMLogger(
+    logger = MMLogger(
         runner.experiment_name,
         log_file=file,
         log_level=runner.spec.log_level,
         distributed=runner.distributed,
     )
+    for text in others_in(runner.cfg):
+        logger.warning(f"{text}; faults.others_files='refuse' stops at this")
+    return logger
 
 
 @contextmanager
