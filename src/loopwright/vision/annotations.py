@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.vision import coco, voc, yolo
 from loopwright.vision.boxes import Repaired, check_budget, repair
 from loopwright.vision.images import PathError, Probe, confine, files_below, image_files, probe
@@ -27,12 +28,8 @@ def kind_of(path: str | Path) -> str:
     """Which format a file or folder is in. Raises AnnotationError where it cannot be told."""
     source = Path(path)
     if not source.exists():
-        near = (
-            get_close_matches(source.name, os.listdir(source.parent or "."), 1)
-            if (source.parent.is_dir())
-            else []
-        )
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        beside = os.listdir(source.parent) if source.parent.is_dir() else ()
+        hint = did_you_mean(source.name, beside)
         raise AnnotationError(f"there is no {source}{hint}")
     suffixes = [source] if source.is_file() else files_below(source)
     for found in suffixes:
