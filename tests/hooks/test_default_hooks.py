@@ -27,6 +27,25 @@ def test_the_default_hooks_run_in_the_order_of_their_priorities(make):
     ]
 
 
+def test_a_runner_lists_its_hooks_with_the_numbers_that_order_them(make):
+    told = make().get_hooks_info().splitlines()
+    assert told[0] == "( 10) RuntimeInfoHook"
+    assert told[-1] == "( 90) CheckpointHook"
+
+
+def test_a_hook_knows_the_last_batch_and_the_last_iteration(run):
+    ends = []
+
+    class Ends(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            last = self.end_of_epoch(runner.train_dataloader, batch_idx)
+            ends.append((last, self.is_last_train_iter(runner)))
+
+    run(custom_hooks=[Ends()])
+    assert [epoch for epoch, _ in ends] == [False, False, True] * 2
+    assert [training for _, training in ends] == [False] * 5 + [True]
+
+
 def test_the_logger_records_every_interval_and_what_is_left_at_the_end(run):
     runner = run(train_cfg=ITERS, default_hooks={"logger": {"type": "LoggerHook", "interval": 2}})
     assert [entry["iter"] for entry in lines(runner)] == [2, 4, 5]

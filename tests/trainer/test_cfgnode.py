@@ -30,6 +30,13 @@ def test_a_file_is_merged_over_its_base_and_texts_become_what_they_write(tmp_pat
     assert origin_of(cfg.SOLVER, "NAME").file.endswith("base.yaml")
 
 
+def test_a_file_and_its_base_are_read_without_a_config(tmp_path):
+    (tmp_path / "base.yaml").write_text("SOLVER:\n  BASE_LR: 0.5\n  NAME: Adam\n")
+    (tmp_path / "run.yaml").write_text("_BASE_: base.yaml\nSOLVER:\n  NAME: SGD\n")
+    found = CfgNode.load_yaml_with_base(tmp_path / "run.yaml")
+    assert found == {"SOLVER": {"BASE_LR": 0.5, "NAME": "SGD"}}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

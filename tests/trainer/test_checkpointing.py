@@ -205,3 +205,11 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(tmp_path, stop_at
     assert torch.equal(states[0]["model"]["fc.weight"], states[1]["model"]["fc.weight"])
     told = [lines(f / "metrics.json") for f in (whole, parts)]
     assert told[1] == told[0]
+
+
+def test_all_checkpoints_are_listed_by_path(tmp_path):
+    saver = Checkpointer(TwoLosses(), str(tmp_path))
+    for name in ("a", "b"):
+        saver.save(name)
+    found = saver.get_all_checkpoint_files()
+    assert sorted(found) == [str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]

@@ -213,3 +213,11 @@ def test_values_that_are_no_nodes_come_back_as_they_are():
     tensor = torch.zeros(1)
     assert instantiate(tensor) is tensor
     assert instantiate((1, "a", None)) == (1, "a", None)
+
+
+def test_a_config_as_python_text_reads_back_the_same(tmp_path):
+    cfg = {"model": LazyCall(nn.Linear)(in_features=4, out_features=2), "train": {"max_iter": 9}}
+    (tmp_path / "c.py").write_text(LazyConfig.to_py(cfg))
+    again = LazyConfig.load(str(tmp_path / "c.py"))
+    assert again["train"] == {"max_iter": 9}
+    assert instantiate(again["model"]).weight.shape == (2, 4)

@@ -62,10 +62,6 @@ class Positioned:
         self._handed = start
         return self._batches_from(start)
 
-    def iter_from_position(self) -> Iterator[Any]:
-        """The rest of the current epoch: what ``iter`` gives."""
-        return iter(self)
-
     def endless(self) -> Iterator[Any]:
         """Batches without end: from the position, then epoch after epoch."""
         while True:

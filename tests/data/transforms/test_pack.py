@@ -9,7 +9,13 @@ import torch
 from loopwright.data import Compose, DataError
 from loopwright.data.transforms import BaseTransform
 from loopwright.data.transforms.choose import RandomApply, RandomChoice
-from loopwright.data.transforms.pack import PackDetInputs, PackInputs, PackSegInputs
+from loopwright.data.transforms.pack import (
+    Collect,
+    ImageToTensor,
+    PackDetInputs,
+    PackInputs,
+    PackSegInputs,
+)
 from loopwright.registry import TRANSFORMS
 
 IMAGE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
@@ -27,6 +33,14 @@ def test_classification_packs_image_and_label():
         {"img": IMAGE, "gt_label": 3, "img_path": "a.jpg"}
     )
     assert told["data_samples"] == {"gt_label": torch.tensor(3), "metainfo": {"img_path": "a.jpg"}}
+
+
+def test_images_become_tensors_in_place_and_some_keys_are_collected():
+    results = Compose([ImageToTensor(), Collect(["img", "gt_label"])])(
+        {"img": IMAGE, "gt_label": 3, "img_path": "a.jpg"}
+    )
+    assert set(results) == {"img", "gt_label"}
+    assert torch.equal(results["img"], torch.from_numpy(IMAGE).permute(2, 0, 1))
 
 
 def test_segmentation_packs_the_label_map():
