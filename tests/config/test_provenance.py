@@ -3,8 +3,11 @@
 import pickle
 
 import pytest
+from click.testing import CliRunner
 
+from loopwright.cli.config import command
 from loopwright.config import Config
+from loopwright.config.provenance import walk_leaves
 
 BASE = """\
 lr = 0.1
@@ -154,3 +157,16 @@ def test_differences_tell_the_place_of_each_side(cfg):
     text = Config.diff(cfg, cfg.with_overrides(["milestones.1=23", "~head.n"]))
     assert f"milestones.1\n  - 22  ({line_of('              22]')})\n  + 23  (command line)" in text
     assert f"head.n\n  - 5  ({line_of('    n=5')})\n  + —" in text
+
+
+def test_a_key_with_a_dot_is_told_as_it_is_written_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("keys = {\n    'norm.a': dict(mult=0),\n    'it\\'s': 1}\n")
+    cfg = Config.fromfile("a.py")
+    path = "keys.'norm.a'.mult"
+    assert path in dict(walk_leaves(cfg._cfg_dict))
+    assert why(cfg, path) == [(0, "a.py:2")]
+    text = Config.diff(cfg, cfg.with_overrides([f"{path}=2"]))
+    assert text == f"{path}\n  - 0  (a.py:2)\n  + 2  (command line)"
+    shown = CliRunner().invoke(command, ["show", "a.py", "--origins"])
+    assert shown.output == f'{path} = 0  (a.py:2)\nkeys."it\'s" = 1  (a.py:3)\n'

@@ -14,7 +14,8 @@ from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.config import ConfigError
 from loopwright.config.diff import differences
 from loopwright.config.dump import dump as dump_text
-from loopwright.config.provenance import short, walk_leaves
+from loopwright.config.paths import join_path
+from loopwright.config.provenance import short, walk_places
 
 EXIT_CONFIG = 2
 
@@ -50,8 +51,8 @@ def show(path: str, overrides: tuple[str, ...], why: str | None, origins: bool, 
             for step in config.why(why):
                 click.echo(str(step))
         elif origins:
-            for leaf, value in walk_leaves(config._cfg_dict):
-                click.echo(f"{leaf} = {short(value)}  ({config.origin(leaf) or 'origin unknown'})")
+            for keys, value, place in walk_places(config._cfg_dict):
+                click.echo(f"{join_path(keys)} = {short(value)}  ({place or 'origin unknown'})")
         else:
             click.echo(config.pretty_text, nl=False)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopwright.config.node import ConfigDict
-from loopwright.config.provenance import Origin, short, walk_leaves
+from loopwright.config.paths import join_path
+from loopwright.config.provenance import Origin, short, walk_places
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "—"})()
 
@@ -44,17 +45,4 @@ def differences(left: ConfigDict, right: ConfigDict) -> list[Difference]:
 
 
 def _leaves(node: ConfigDict) -> dict[str, tuple[Any, Origin | None]]:
-    return {path: (value, _origin(node, path)) for path, value in walk_leaves(node)}
-
-
-def _origin(node: Any, path: str) -> Origin | None:
-    """The place of a leaf: that of the innermost key on its path that has one."""
-    origin = None
-    for part in path.split("."):
-        if isinstance(node, ConfigDict):
-            origin = node.origins_of().get(part, origin)
-            node = node.get(part)
-        elif isinstance(node, list | tuple) and part.isdigit() and int(part) < len(node):
-            origin = origin and origin.item(int(part), len(node))
-            node = node[int(part)]
-    return origin
+    return {join_path(keys): (value, place) for keys, value, place in walk_places(node)}

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopwright.config.paths import join_path
+
 COMMAND_LINE = "command line"
 
 
@@ -141,16 +143,31 @@ def origin_of(container: Any, key: Any) -> Origin | None:
     return None if origins is None else origins(container).get(key)
 
 
-def walk_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf with its dotted path; an empty container is a leaf."""
+def walk_places(
+    value: Any, origin: Origin | None = None, keys: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, Origin | None]]:
+    """Every leaf: the keys that lead to it, its value, where it was written.
+
+    An empty container is a leaf.
+    """
     if isinstance(value, dict) and value:
         for key, child in value.items():
-            yield from walk_leaves(child, f"{prefix}.{key}" if prefix else str(key))
+            yield from walk_places(child, origin_of(value, key) or origin, (*keys, str(key)))
     elif isinstance(value, list | tuple) and value:
         for index, child in enumerate(value):
-            yield from walk_leaves(child, f"{prefix}.{index}" if prefix else str(index))
+            place = origin and origin.item(index, len(value))
+            yield from walk_places(child, place, (*keys, str(index)))
     else:
-        yield prefix, value
+        yield keys, value, origin
+
+
+def walk_leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every leaf with its dotted path, as ``why`` and overrides take it.
+
+    >>> list(walk_leaves({"keys": {"a.b": [1, {}]}}))
+    [("keys.'a.b'.0", 1), ("keys.'a.b'.1", {})]
+    """
+    return ((join_path(keys), leaf) for keys, leaf, _ in walk_places(value))
 
 
 def shown(file: str) -> str:

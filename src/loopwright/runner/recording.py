@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from loopwright.build.owners import others_in
-from loopwright.config import Config, ConfigError, Deferred
-from loopwright.config.provenance import short, walk_leaves
+from loopwright.config import Config, Deferred
+from loopwright.config.paths import join_path
+from loopwright.config.provenance import chain, short, walk_places
 from loopwright.log import (
     EventStorage,
     LogProcessor,
@@ -128,11 +129,10 @@ def dump_config(runner: Any) -> None:
 
 def config_origins(cfg: Any) -> dict[str, list[list[str]]]:
     """For each leaf of a config the values it has had, oldest first, and where each was written."""
-    found = {}
-    for path, _ in walk_leaves(cfg._cfg_dict):
-        with suppress(ConfigError):  # a key that no dotted path can name
-            found[path] = [[short(step.value), str(step.origin or "")] for step in cfg.why(path)]
-    return found
+    return {
+        join_path(keys): [[short(s.value), str(s.origin or "")] for s in chain(value, place)]
+        for keys, value, place in walk_places(cfg._cfg_dict)
+    }
 
 
 def copy_logs(runner: Any, folder: str, suffixes: tuple[str, ...], *, keep_local: bool) -> None:
