@@ -16,14 +16,26 @@ from loopwright.runner import Runner
 HERE = Path(__file__).parent
 
 
-def test_a_sharded_run_saves_whole_tensors_and_resumes_to_the_same_weights(tmp_path):
+def two_processes(script, folder):
     environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
     command = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [sys.executable, "-m", *command, str(HERE / "sharded_script.py"), str(tmp_path)],
+        [sys.executable, "-m", *command, str(HERE / script), str(folder)],
         capture_output=True, text=True, timeout=900, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_an_average_of_a_sharded_run_is_seen_by_validation_saved_whole_and_resumed(tmp_path):
+    two_processes("sharded_average_script.py", tmp_path)
+    for rank in (0, 1):
+        told = json.loads((tmp_path / f"average_{rank}.json").read_text())
+        assert told.pop("looked") == [True, True, True]
+        assert told == dict.fromkeys(("by hand", "moved", "resumed", "saved", "raw"), True)
+
+
+def test_a_sharded_run_saves_whole_tensors_and_resumes_to_the_same_weights(tmp_path):
+    two_processes("sharded_script.py", tmp_path)
     for rank in (0, 1):
         told = json.loads((tmp_path / f"rank_{rank}.json").read_text())
         assert told["same"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopwright import model as models
+from loopwright.checkpoint import load_weights
 from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS, MODELS
 
@@ -102,5 +103,5 @@ class EMAHook(Hook):
             return
         self.before_run(runner)
         average, checkpoint["state_dict"] = checkpoint["state_dict"], raw
-        self.ema_model.module.load_state_dict(average, strict=True)
+        load_weights(self.ema_model.module, average, strict=True)
         self.ema_model.steps = int(checkpoint["ema_steps"])

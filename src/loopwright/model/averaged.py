@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from loopwright.model.sharded import is_split, reshard, share, split_copy
 from loopwright.model.wrap import unwrap
 from loopwright.registry import MODELS
 
@@ -22,6 +23,9 @@ class BaseAveragedModel(nn.Module):
     the way. Floating-point buffers are averaged too with `update_buffers`, else copied; whole
     numbers are always copied. `device` keeps the copy elsewhere. All tensors move in one operation,
     nothing is read from the device. A subclass says `weight`, or `avg_func` for one tensor.
+
+    Of a model split by FSDP2 each process averages its parts; the copy then holds tensors alone and
+    has no forward: `swap` puts the average into the model.
     """
 
     def __init__(
@@ -34,7 +38,9 @@ class BaseAveragedModel(nn.Module):
         if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
             raise ValueError(f"interval must be a whole number of at least 1, got {interval!r}")
         super().__init__()
-        self.module = deepcopy(unwrap(model)).requires_grad_(False)
+        self.split = is_split(unwrap(model))
+        copy = split_copy if self.split else deepcopy
+        self.module = copy(unwrap(model)).requires_grad_(False)
         if device is not None:
             self.module.to(device)
         self.interval = interval
@@ -71,7 +77,9 @@ class BaseAveragedModel(nn.Module):
 
     def _matched(self, model: nn.Module) -> _Pairs:
         inner = unwrap(model)
-        if self._pairs is None or self._pairs.model is not inner:
+        if self.split:
+            reshard(inner)
+        if self._pairs is None or self._pairs.model is not inner or self.split:
             self._pairs = _Pairs(self.module, inner, update_buffers=self.update_buffers)
         return self._pairs
 
@@ -150,7 +158,7 @@ def _beside(copy: Iterator[Any], model: Iterator[Any]) -> list[tuple[Tensor, Ten
     if mine.keys() != theirs.keys():
         odd = sorted(mine.keys() ^ theirs.keys())
         raise ValueError(f"the model is not the one that was copied: {odd[0]} is in one only")
-    return [(mine[name].detach(), theirs[name].detach()) for name in mine]
+    return [(share(mine[name].detach()), share(theirs[name].detach())) for name in mine]
 
 
 @MODELS.register_module()

@@ -131,6 +131,54 @@ def whole(tensor: Tensor) -> Tensor:
     return found
 
 
+def is_split(model: nn.Module) -> bool:
+    """Whether parameters of a model lie in parts on several processes."""
+    return any(hasattr(p, "device_mesh") for p in model.parameters())
+
+
+def share(tensor: Tensor) -> Tensor:
+    """This process's part of a tensor, sharing its memory; one that is whole as it is."""
+    part = getattr(tensor, "to_local", None)
+    found: Tensor = part() if callable(part) else tensor
+    return found
+
+
+def reshard(model: nn.Module) -> None:
+    """Let go of what a forward gathered, so that the parameters are the parts again."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+def split_copy(model: nn.Module) -> nn.Module:
+    """The tensors of a split model under their names, each process its parts; no forward.
+
+    FSDP2 refuses a copy of its modules, whose hooks belong to the one model.
+    """
+    reshard(model)
+    copies: dict[int, Any] = {}
+    return _tensors_of(model, copies)
+
+
+def _tensors_of(module: nn.Module, copies: dict[int, Any]) -> nn.Module:
+    """A bare module with copies of another's tensors; what is shared there is shared here."""
+    bare = nn.Module()
+    for name, parameter in module._parameters.items():
+        if parameter is not None and id(parameter) not in copies:
+            copies[id(parameter)] = nn.Parameter(parameter.detach().clone(), requires_grad=False)
+        bare.register_parameter(name, copies.get(id(parameter)))
+    for name, buffer in module._buffers.items():
+        kept = name not in module._non_persistent_buffers_set
+        bare.register_buffer(name, None if buffer is None else buffer.clone(), persistent=kept)
+    for name, child in module._modules.items():
+        if child is not None and id(child) not in copies:
+            copies[id(child)] = _tensors_of(child, copies)
+        bare.add_module(name, copies.get(id(child)))
+    return bare
+
+
 @torch.no_grad()
 def load_whole(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put whole tensors into a sharded model: each rank takes its part.
