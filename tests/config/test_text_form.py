@@ -71,6 +71,14 @@ def test_an_undefined_name_is_an_error_with_line_and_nearest(folder):
         folder.read("a")
 
 
+@pytest.mark.parametrize("text", ["hash('a')", "bin(3)", "next([1])", "getattr(dict(), 'a')"])
+def test_a_builtin_that_is_not_listed_is_said_to_be_out_of_reach(folder, text):
+    folder.write(a=f"x = {text}\n")
+    name = text.partition("(")[0]
+    with pytest.raises(ConfigError, match=rf"'{name}' is outside .*--trust-config.*a\.py:1"):
+        folder.read("a")
+
+
 def test_an_error_in_a_base_says_who_inherits_it(folder):
     folder.write(a="x = y\n", b="\n_base_ = 'a.py'\n")
     with pytest.raises(ConfigError, match=r"a\.py:1") as caught:

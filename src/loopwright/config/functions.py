@@ -24,9 +24,9 @@ from loopwright.config.operators import Bounded, binary, formatted, power
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 REFUSED = names(
     """eval exec open getattr setattr delattr vars globals locals type compile input breakpoint
-    help object super memoryview classmethod staticmethod property  dir id iter next
-    callable hasattr exit quit issubclass __import__ __builtins__ __loader__
-    __spec__"""
+    help object super memoryview classmethod staticmethod property dir id iter next
+    callable hasattr exit quit issubclass hash bin hex oct ascii bytearray
+    __import__ __builtins__ __loader__ __spec__"""
 )
 
 
