@@ -1,4 +1,4 @@
-"""What ``val`` and ``test`` share: weights in, metrics out."""
+"""The commands ``val`` and ``test``: weights in, metrics out."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ from typing import Any
 
 import click
 
-from loopwright.cli.run import read, reported, start
+from loopwright.cli.run import options, read, reported, start
 from loopwright.config import ConfigError
 
 
-def evaluate(
-    mode: str,
-    config: str,
-    overrides: tuple[str, ...],
-    checkpoint: str | None,
-    debug: bool,
-    **reading: Any,
-) -> None:
-    """Run ``runner.val()`` or ``runner.test()`` on a checkpoint and print each metric."""
-    with reported(debug):
-        cfg = read(config, overrides, **reading)
-        cfg["resume"] = False
-        runner = start(cfg, config, training=False)
-        runner.load_checkpoint(checkpoint or _newest(runner))
-        runner.loaded = True
-        for name, value in (runner.val() if mode == "val" else runner.test()).items():
-            click.echo(f"{mode} {name}: {value:.4f}")
+def evaluating(mode: str, told: str) -> click.Command:
+    """The command that runs ``runner.val()`` or ``runner.test()`` and prints each metric."""
+
+    @click.command(help=told)
+    @options
+    @click.option("--checkpoint", metavar="PATH", help="Weights; default: the run folder's newest.")
+    def command(
+        config: str, overrides: tuple[str, ...], checkpoint: str | None, debug: bool, **reading: Any
+    ) -> None:
+        with reported(debug):
+            cfg = read(config, overrides, **reading)
+            cfg["resume"] = False
+            runner = start(cfg, config, training=False)
+            runner.load_checkpoint(checkpoint or _newest(runner))
+            runner.loaded = True
+            for name, value in (runner.val() if mode == "val" else runner.test()).items():
+                click.echo(f"{mode} {name}: {value:.4f}")
+
+    return command
 
 
 def _newest(runner: Any) -> str:
