@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopwright import checkpoint as checkpoints
 from loopwright import model as models
-from loopwright.checkpoint import load_weights
 from loopwright.hooks.hook import Hook
 from loopwright.registry import HOOKS, MODELS
 
@@ -103,5 +103,5 @@ class EMAHook(Hook):
             return
         self.before_run(runner)
         average, checkpoint["state_dict"] = checkpoint["state_dict"], raw
-        load_weights(self.ema_model.module, average, strict=True)
+        checkpoints.load_weights(self.ema_model.module, average, strict=True)
         self.ema_model.steps = int(checkpoint["ema_steps"])
