@@ -79,6 +79,14 @@ def test_a_broken_value_is_an_error(text):
         parse_override(f"a={text}")
 
 
+@pytest.mark.parametrize(
+    "text", ["a=" + "[" * 10_000, "a=" + "{a:" * 10_000, "+" + ".".join("a" * 3000) + "=1"]
+)
+def test_an_override_nested_too_deeply_is_an_error(text):
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        apply_overrides(ConfigDict(), [text])
+
+
 def config():
     return ConfigDict(
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1)),

@@ -8,7 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config.errors import ConfigError, nearest
+from loopwright.config.limits import Limits
 
+_DEPTH = Limits().depth
 _PART = re.compile(r"""('[^']*'|"[^"]*")|([^.'"]+)""")
 
 
@@ -22,6 +24,8 @@ def split_path(text: str) -> tuple[str, ...]:
     printed = _PART.sub("x", text.strip())
     if not parts or printed != ".".join("x" * len(parts)):
         raise ConfigError(f"{text!r} is no dotted key")
+    if len(parts) > _DEPTH:
+        raise ConfigError(f"a key of {len(parts)} parts is nested too deeply")
     return tuple(parts)
 
 

@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 from loopwright.config.errors import ConfigError
+from loopwright.config.limits import Limits
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)")
 _FLOAT = re.compile(r"[+-]?((\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+|inf|nan)")
+_DEPTH = Limits().depth
 _WORDS = {"true": True, "false": False}
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _BARE = re.compile(r"[^\s\[\](){},'\"=:]+([ \t]+[^\s\[\](){},'\"=:]+)*")
@@ -40,6 +42,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def items(self, closing: str) -> tuple[list[Any], int]:
         """Values separated by commas up to ``closing`` (or the end)."""
@@ -59,6 +62,14 @@ class _Reader:
         return self.at >= len(self.text) if not closing else self.text.startswith(closing, self.at)
 
     def _value(self) -> Any:
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise ConfigError("the value is nested too deeply")
+        value = self._read()
+        self.depth -= 1
+        return value
+
+    def _read(self) -> Any:
         char = self.text[self.at]
         if char in "[(":
             return self._bracketed(char)
