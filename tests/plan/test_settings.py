@@ -218,6 +218,7 @@ def test_a_name_that_only_building_meets_is_an_error_with_its_place(tmp_path):
     assert error.origin.endswith("spoiled.py:3")
 
 
+ALBU = "dict(type='Albumentation', transforms=[dict(type='Blur', p=0.1)], keymap={'img': 'image'})"
 LIBRARY = [
     ("val_cfg = dict(type='MultiValLoop')", "another loop"),
     ("data_preprocessor = dict(mean=[0.5])", "the model chooses the kind"),
@@ -226,6 +227,7 @@ LIBRARY = [
     ("model = dict(type='ImageClassifier', backbone=dict(type='ResNeXt'), head=None)", "a variant"),
     ("param_scheduler = dict(type='ReversedPolyLR', power=2)", "another schedule"),
     ("train_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[], pipeline=[])", "ours"),
+    (f"train_dataloader['dataset'] = dict(type='AnyPoses', pipeline=[{ALBU}])", "mmpose's word"),
 ]
 
 

@@ -113,3 +113,18 @@ def test_a_dotted_path_outside_the_allowed_packages_is_refused_everywhere(path):
 def test_a_package_that_the_caller_allows_may_be_named():
     allow_packages("fractions")
     assert zoo().build({"type": "fractions.Fraction", "numerator": 3}) == 3
+
+
+def test_the_nearest_names_are_told_with_the_modules_that_register_them():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'SGD' \(in torch.optim\)"):
+        OPTIMIZERS.build({"type": "SDG"})
+    with pytest.raises(UnknownNameError, match=r"'CheckpointHook' \(in loopwright.hooks"):
+        HOOKS.build({"type": "CheckpiontHook"})
+
+
+def test_a_librarys_name_is_told_with_the_library_that_would_register_it():
+    wanted = "mmdet would register it, and nothing of mmdet is imported"
+    with pytest.raises(RefusedNameError, match=wanted):
+        HOOKS.build({"type": "mmdet.CheckInvalidLossHook"})
+    with scope_is("mmdet"), pytest.raises(UnknownNameError, match=wanted):
+        HOOKS.build({"type": "CheckInvalidLossHook"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.plan.own import registered
 from loopwright.registry import HOOKS, BuildError, RefusedNameError, Registry, UnknownNameError
 from loopwright.registry.build import resolve
 from loopwright.registry.scope import ROOT_ALIASES
@@ -24,18 +25,22 @@ class Names:
 
     ``imported`` says that the modules of ``custom_imports`` were imported, ``library`` is the
     library that the config is written for and that registers nothing here, ``hooks_only`` leaves
-    all other names unchecked, for which torch would be imported.
+    all other names unchecked, for which torch would be imported. ``own`` are the names that the
+    text of modules not imported registers, with the modules.
     """
 
     custom: bool
     imported: bool
     library: str | None
     hooks_only: bool = False
+    own: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: dict[str, Any], *, imported: bool, hooks_only: bool = False) -> Names:
         """The names of a config."""
-        return cls(bool(values.get("custom_imports")), imported, foreign_scope(values), hooks_only)
+        own = {} if imported else registered(values)
+        library = foreign_scope(values)
+        return cls(bool(values.get("custom_imports")), imported, library, hooks_only, own)
 
     @property
     def trusting(self) -> bool:
@@ -50,10 +55,24 @@ class Names:
             return resolve(kind, registry)
         except (UnknownNameError, RefusedNameError):
             if self.custom and not self.imported:
+                self._refuse_misspelt(registry, kind)
                 return None
             if self.library is not None and not _almost(registry, kind):
                 return None
             raise
+
+    def _refuse_misspelt(self, registry: Registry, kind: Any) -> None:
+        """Raise for a name that must be one of the user's own, misspelt."""
+        if not isinstance(kind, str) or not self.own or kind in self.own:
+            return
+        near = misspelt(kind, self.own)
+        if not near and _almost(registry, kind):
+            raise registry.unknown(kind)
+        if near:
+            raise UnknownNameError(
+                f"{kind!r} is not a known {registry.name}; "
+                f"did you mean {near[0]!r} (in {self.own[near[0]]})?"
+            )
 
     def nearest(self, name: str, known: Iterable[str]) -> list[str]:
         """The known name that one means which nobody knows; [] where it may be somebody's own."""

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from loopwright.registry.errors import RefusedNameError, UnknownNameError
+from loopwright.registry.scope import LIBRARIES, would_register
 
 PACKAGES = ("torch", "torchvision", "timm", "transformers", "torchmetrics", "loopwright")
 # Functions run as soon as they are built; below these prefixes they only make models and tensors.
@@ -69,6 +70,9 @@ def check_path(dotted: str) -> None:
     """Raise RefusedNameError for a dotted path outside the allowed packages."""
     if _below(dotted, _extra.get()):
         return
+    package = dotted.partition(".")[0]
+    if package in LIBRARIES:
+        raise RefusedNameError(f"{dotted!r} is not known: {would_register(package)}")
     if not _below(dotted, PACKAGES) or _below(dotted, REFUSED):
         raise RefusedNameError(
             f"{dotted!r} may not be named by a config: allowed are registered names and dotted "

@@ -11,7 +11,7 @@ from typing import Any
 from loopwright.registry.allow import allowed_packages, locate
 from loopwright.registry.build import build_from_cfg
 from loopwright.registry.errors import UnknownNameError
-from loopwright.registry.scope import ROOT_ALIASES, ROOT_SCOPE, current_scope
+from loopwright.registry.scope import ROOT_ALIASES, ROOT_SCOPE, current_scope, would_register
 
 BuildFunc = Callable[..., Any]
 
@@ -199,20 +199,33 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every name that can be typed here, over all scopes."""
-        found: list[str] = []
+        return list(self.homes())
+
+    def homes(self) -> dict[str, str]:
+        """Every name that can be typed here, over all scopes, and the module that registers it."""
+        found: dict[str, str] = {}
         for registry in self.root.family():
             prefix = "" if registry.scope == ROOT_SCOPE else f"{registry.scope}."
-            found += [prefix + name for name in registry.module_dict]
+            for name, target in registry.module_dict.items():
+                found[prefix + name] = str(getattr(target, "__module__", ""))
             for namespace in registry._namespaces:
-                public = vars(importlib.import_module(namespace)).items()
-                found += [n for n, v in public if isinstance(v, type) and not n.startswith("_")]
+                for name, value in vars(importlib.import_module(namespace)).items():
+                    if isinstance(value, type) and not name.startswith("_"):
+                        found.setdefault(name, namespace)
         return found
 
     def unknown(self, key: str) -> UnknownNameError:
-        """The error for a name that is not there, with the nearest names of all scopes."""
-        names = self.names()
+        """The error for a name that is not there: the nearest names of all scopes with the modules
+        that register them, and the library that would register it where one is in force.
+        """
+        homes = self.homes()
+        names = list(homes)
         near = get_close_matches(key, names, n=3, cutoff=0.6) or _ignoring_case(key, names)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        told = [f"{name!r} (in {homes[name]})" if homes[name] else repr(name) for name in near]
+        hint = f"; did you mean {' or '.join(told)}?" if near else ""
+        scope = current_scope()
+        if scope not in ROOT_ALIASES and self._library(scope) is None:
+            hint += f"; {would_register(scope)}"
         return UnknownNameError(f"{key!r} is not a known {self._name}{hint}")
 
     # -- building --------------------------------------------------------------------------

@@ -9,12 +9,26 @@ from contextvars import ContextVar
 ROOT_SCOPE = "loopwright"
 ROOT_ALIASES = frozenset({"loopwright", "mmengine", "mmcv"})
 
+# OpenMMLab's packages, whose scopes are their names.
+LIBRARIES = frozenset(
+    {"mmaction", "mmagic", "mmcls", "mmdet", "mmdet3d", "mmedit", "mmflow", "mmgen", "mmocr"}
+    | {"mmpose", "mmpretrain", "mmrazor", "mmrotate", "mmseg", "mmselfsup", "mmtrack", "mmyolo"}
+)
+
 _scope: ContextVar[str] = ContextVar("loopwright_scope", default=ROOT_SCOPE)
 
 
 def current_scope() -> str:
     """The scope in force here."""
     return _scope.get()
+
+
+def would_register(scope: str) -> str:
+    """Who would know a name under a scope of which nothing was imported."""
+    return (
+        f"{scope} would register it, and nothing of {scope} is imported: "
+        "list its modules in custom_imports"
+    )
 
 
 def init_default_scope(scope: str) -> None:

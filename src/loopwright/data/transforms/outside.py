@@ -66,7 +66,7 @@ class TorchVision(BaseTransform):
         return objects_inside(results)
 
 
-@TRANSFORMS.register_module(name=["Albu", "Albumentations"])
+@TRANSFORMS.register_module(name=["Albu", "Albumentation", "Albumentations"])
 class Albu(BaseTransform):
     """A list of albumentations, each ``dict(type=its name, ...)``, on image, boxes and masks.
 
