@@ -39,13 +39,17 @@ def prepare(runner: Any) -> None:
 
 
 def _say_what_does_not_fit(runner: Any) -> None:
-    """Warn of schedules that do not fit the run, whose length is known only now."""
+    """Warn of schedules that do not fit the run, whose length is known only now.
+
+    What ``runner.told`` holds was said before, with its place in the config.
+    """
     if runner.spec.param_scheduler is None:
         return
     loop = runner.train_loop
     run = Run(loop.max_iters, loop.max_epochs, len(runner.train_dataloader))
     for text in run_findings(runner.spec.param_scheduler, runner.optim_wrapper, run):
-        runner.logger.warning(f"param_scheduler: {text}")
+        if not any(f": {text}".endswith(f": {told}") for told in runner.told):
+            runner.logger.warning(f"param_scheduler: {text}")
 
 
 def _initialise(runner: Any) -> None:

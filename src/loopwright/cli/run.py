@@ -78,19 +78,22 @@ def import_users(cfg: Config, config: str) -> None:
 def start(cfg: Config, config: str, *, training: bool = True) -> Any:
     """The runner of a config (torch is imported only now), after the checks that a plan makes.
 
-    Raises ConfigError with every mistake found.
+    Raises ConfigError with every mistake found. Warnings go to the run's log.
     """
     with collector_at_rest():
         import_users(cfg, config)
         importlib.import_module("loopwright.runner")
     findings = importlib.import_module("loopwright.plan").check(cfg)
-    for finding in findings:
-        if finding.level == "warning" and training:
-            click.echo(str(finding), err=True)
+    warnings = [f for f in findings if f.level == "warning"] if training else []
     errors = [str(finding) for finding in findings if finding.level == "error"]
     if errors:
+        _say(*map(str, warnings))
         raise ConfigError("\n".join(errors).removeprefix("error: "))
-    return importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
+    runner = importlib.import_module("loopwright.runner").Runner.from_cfg(cfg)
+    for finding in warnings:
+        runner.logger.warning(str(finding).removeprefix("warning: "))
+    runner.told = frozenset(finding.message for finding in warnings)
+    return runner
 
 
 @contextmanager

@@ -68,6 +68,7 @@ class CheckpointHook(Hook):
         self.best_scores: dict[str, float] = {}
         self.best_ckpts: dict[str, str] = {}
         self._keys = {"greater_keys": greater_keys, "less_keys": less_keys}
+        self.save_best = save_best
         self._auto = save_best == "auto"
         self._rules = _rules_of(save_best, rule, self._keys)
         self._improved: list[str] = []

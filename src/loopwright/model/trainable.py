@@ -46,6 +46,8 @@ def as_trainable(module: nn.Module, loss: Any = None, data_preprocessor: Any = N
                 f"loss={loss!r}"
             )
         return module
+    if _ADAPTER in module.__dict__ and loss is None and data_preprocessor is None:
+        return module  # it was made trainable before, with a loss that stays
     adapter = Adapter(make_loss(loss), make_preprocessor(data_preprocessor), module)
     module.__dict__[_ADAPTER] = adapter
     for step in (train_step, val_step, test_step, loss_step):

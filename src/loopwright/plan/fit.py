@@ -9,6 +9,7 @@ from loopwright.build.default_hooks import completed
 from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.config import ConfigError
 from loopwright.core.nearest import did_you_mean
+from loopwright.optim.specs import kind_of
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import foreign_scope
@@ -26,7 +27,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 
 def check_fit(root: Node, facts: Facts | None) -> Iterator[Finding]:
     """Warnings, and monitors that no metric produces."""
-    yield from _monitors(root)
+    yield from check_monitors(root)
     if facts is None:
         return
     yield from _constant_rate(root)
@@ -75,7 +76,9 @@ def produced(evaluator: Any, library: str | None = None) -> list[str] | None:
 def _validated(root: Node) -> list[str] | None:
     """The metrics that validation gives by every set; None where they cannot be known."""
     loop, evaluator = root.value.get("val_cfg"), root.value.get("val_evaluator")
-    if isinstance(loop, dict) and (loop.get("loss") or loop.get("prefix") or loop.get("sets")):
+    if not isinstance(loop, dict) or kind_of({"type": "ValLoop", **loop}) != "ValLoop":
+        return None  # a loop of the user's own may give anything
+    if loop.get("loss") or loop.get("prefix") or loop.get("sets"):
         return None
     library = foreign_scope(root.value)
     several = named_sets(root.value.get("val_dataloader"))
@@ -94,10 +97,10 @@ def _validated(root: Node) -> list[str] | None:
     return names
 
 
-def _monitors(root: Node) -> Iterator[Finding]:
+def check_monitors(root: Node) -> Iterator[Finding]:
+    """Metrics that a hook or a schedule follows and that no validation will give."""
     names = _validated(root)
-    for node, key in _monitoring(root):
-        wanted = node.value[key]
+    for node, key, wanted in _monitoring(root):
         for monitor in [wanted] if isinstance(wanted, str) else wanted or ():
             if monitor == "auto":
                 continue
@@ -120,8 +123,8 @@ def _last(names: list[str]) -> list[str]:
     return [name.rpartition("/")[2] for name in names]
 
 
-def _monitoring(root: Node) -> Iterator[tuple[Node, str]]:
-    """Every (part, key) that names a metric to watch."""
+def _monitoring(root: Node) -> Iterator[tuple[Node, str, Any]]:
+    """Every part that names a metric to watch, or several: the part, the key, the metric."""
     hooks: list[Node] = []
     if isinstance(root.value.get("default_hooks"), dict):
         hooks += root.child("default_hooks").children()
@@ -130,11 +133,13 @@ def _monitoring(root: Node) -> Iterator[tuple[Node, str]]:
     for hook in hooks:
         for key in ("save_best", "monitor"):
             if isinstance(hook.value, dict) and hook.value.get(key):
-                yield hook, key
+                yield hook, key, hook.value[key]
     if isinstance(root.value.get("param_scheduler"), dict | list | tuple):
         for entry in _schedules(root.child("param_scheduler")):
             if entry.value.get("monitor"):
-                yield entry, "monitor"
+                yield entry, "monitor", entry.value["monitor"]
+            elif kind_of(entry.value).startswith("ReduceOnPlateau"):
+                yield entry, "type", "loss"  # what it follows unasked
 
 
 def _schedules(node: Node) -> Iterator[Node]:

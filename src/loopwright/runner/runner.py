@@ -22,6 +22,7 @@ from loopwright.registry.whereabouts import building
 from loopwright.runner import recording, resuming, saving
 from loopwright.runner.built import BuiltParts
 from loopwright.runner.lifecycle import alive, check_folder
+from loopwright.runner.monitors import refuse_unknown_monitors
 from loopwright.runner.names import MMEngineNames
 from loopwright.runner.rollback import run_training
 
@@ -56,6 +57,7 @@ class Runner(BuiltParts, MMEngineNames):
         self.failed_saves = 0
         self.loaded_names: frozenset[str] = frozenset()
         self.left_out: set[int] = set()
+        self.told: frozenset[str] = frozenset()
         self.data_start: tuple[int, int, int] | None = None
         self.stores: dict[Any, Any] = {}
         self.work_dir = os.path.abspath(self.spec.work_dir)
@@ -165,6 +167,7 @@ class Runner(BuiltParts, MMEngineNames):
     def train(self) -> nn.Module:
         """Train from where the run is to its end, and return the model."""
         with alive(self), self.storage:
+            refuse_unknown_monitors(self)
             with building(self.cfg):
                 prepare(self)
             if hasattr(self.train_loop, "core"):  # a loop of the user's own may have none
