@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from loopwright.cli.main import main
 from loopwright.config import Config
 from loopwright.hooks import Hook
 from loopwright.plan import make_plan
@@ -163,9 +165,6 @@ def test_hooks_run_in_the_planned_order(planned_and_run):
     assert [h.name for h in plan.hooks] == ran
 
 
-LOOPWRIGHT = [sys.executable, "-m", "loopwright.cli.main"]
-
-
 def test_a_config_without_a_model_is_planned_without_torch(tmp_path):
     file = tmp_path / "schedule.py"
     file.write_text(
@@ -198,13 +197,10 @@ def file(tmp_path):
 
 
 def test_the_command_prints_json_and_draws_html_and_png(file, tmp_path):
-    done = subprocess.run(
-        [*LOOPWRIGHT, "plan", str(file), "--json", "--html", str(tmp_path / "p.html"),
-         "--png", str(tmp_path / "p.png")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    drawn = ("--html", str(tmp_path / "p.html"), "--png", str(tmp_path / "p.png"))
+    done = CliRunner().invoke(main, ["plan", str(file), "--json", *drawn])
     told = json.loads(done.stdout)
-    assert told["exit_code"] == done.returncode
+    assert told["exit_code"] == done.exit_code
     assert told["sizes"]["max_epochs"] == 12
     page = (tmp_path / "p.html").read_text()
     assert "<svg" in page
@@ -214,8 +210,6 @@ def test_the_command_prints_json_and_draws_html_and_png(file, tmp_path):
 
 def test_the_command_ends_with_two_for_a_mistake(file):
     file.write_text(file.read_text().replace("momentum=0.9", "momentun=0.9"))
-    done = subprocess.run(
-        [*LOOPWRIGHT, "plan", str(file)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["plan", str(file)])
+    assert done.exit_code == 2
     assert "did you mean 'momentum'" in " ".join(done.stdout.replace("│", " ").split())
