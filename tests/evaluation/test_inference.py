@@ -93,7 +93,7 @@ def test_callbacks_are_called_in_order():
 
 
 def test_results_are_told_for_a_spreadsheet(caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "loopwright.evaluation"):
         print_csv_format({"bbox": {"AP": 40.12345, "AP50": 60.0, "AP-cat": 1.0}, "n": 2})
     assert [r.getMessage() for r in caplog.records] == [
         "copypaste: Task: bbox",

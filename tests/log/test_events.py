@@ -89,7 +89,7 @@ def test_images_reach_every_tensorboard_writer(tmp_path):
 
 
 def test_the_printer_says_losses_metrics_times_and_the_rate(caplog):
-    with caplog.at_level(logging.INFO), EventStorage() as storage:
+    with caplog.at_level(logging.INFO, "loopwright.log.events"), EventStorage() as storage:
         for storage.iter in range(40):
             storage.put_scalars(loss_cls=2.0, time=0.5, data_time=0.1)
             storage.put_scalar("[metric]acc", 0.25)
@@ -103,7 +103,7 @@ def test_the_printer_says_losses_metrics_times_and_the_rate(caplog):
 
 def test_the_printer_may_write_twice_in_an_iteration_without_times_and_ends_quietly(caplog):
     printer = CommonMetricPrinter(max_iter=10)
-    with caplog.at_level(logging.INFO), EventStorage() as storage:
+    with caplog.at_level(logging.INFO, "loopwright.log.events"), EventStorage() as storage:
         for storage.iter in (3, 3, 4, 4):
             printer.write()
         said = len(caplog.records)
@@ -113,7 +113,7 @@ def test_the_printer_may_write_twice_in_an_iteration_without_times_and_ends_quie
 
 
 def test_the_printer_leaves_an_unsmoothed_loss_as_it_is(caplog):
-    with caplog.at_level(logging.INFO), EventStorage() as storage:
+    with caplog.at_level(logging.INFO, "loopwright.log.events"), EventStorage() as storage:
         for storage.iter in range(5):
             storage.put_scalar("my_loss", float(storage.iter), smoothing_hint=False)
         CommonMetricPrinter().write()

@@ -255,6 +255,9 @@ def test_tensorboard_events_run_again_after_a_resume_are_purged(tmp_path):
     state = first.state_dict()
     first.write(loss(2))
     first.close()
+    # Files are read in the order of their names, which within a second is that of no time.
+    (early,) = tmp_path.glob("*tfevents*")
+    early.rename(tmp_path / "events.out.tfevents.0000000001.first")
     second = TensorBoardWriter(tmp_path)
     second.load_state_dict(state)
     second.write(loss(2, 5.0))
