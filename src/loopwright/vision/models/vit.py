@@ -90,7 +90,9 @@ class VisionTransformer(BaseModule):
     `out_type` is what the forward gives, as a tuple over `out_indices` (blocks, negative from the
     end): 'cls_token' or 'avg' (N, D), 'featmap' (N, D, H, W), 'raw' (N, 1 + L, D).
     `layers_name='layers'` names the blocks as OpenMMLab's libraries do. Position embeddings are
-    resized where an image has another size than `img_size`.
+    resized where an image has another size than `img_size`. `residual_init` multiplies the starting
+    weights of the layers that end a branch: with 0.1 many narrow blocks learn from nothing, as with
+    the small factors of LayerScale (Touvron et al., 2021), but without parameters of their own.
 
     >>> vit = VisionTransformer(img_size=8, patch_size=4, in_channels=1, embed_dims=8,
     ...                         num_layers=2, num_heads=2, out_type="featmap", out_indices=(0, 1))
@@ -114,6 +116,7 @@ class VisionTransformer(BaseModule):
         final_norm: bool = True,
         frozen_stages: int = -1,
         layers_name: str = "blocks",
+        residual_init: float = 1.0,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -131,10 +134,10 @@ class VisionTransformer(BaseModule):
         blocks = nn.ModuleList(Block(width, heads, mlp_ratio, rate) for rate in rates)
         self.add_module(self.layers_name, blocks)
         self.ln1 = nn.LayerNorm(width, eps=1e-6) if final_norm else nn.Identity()
-        self._start()
+        self._start(residual_init)
         self._freeze(frozen_stages)
 
-    def _start(self) -> None:
+    def _start(self, residual_init: float) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
         nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
@@ -145,6 +148,9 @@ class VisionTransformer(BaseModule):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        for block in self.all_blocks:
+            block.attn.proj.weight.data.mul_(residual_init)
+            block.ffn.fc2.weight.data.mul_(residual_init)
 
     def _freeze(self, stages: int) -> None:
         if stages >= 0:
