@@ -82,9 +82,9 @@ def test_a_module_is_an_attribute_of_its_package(as_mmengine):
 def test_a_missing_name_says_what_there_is(as_mmengine):
     import mmengine.hooks
 
-    with pytest.raises(AttributeError, match="has no 'CheckpontHook' there; did you mean Check"):
+    with pytest.raises(AttributeError, match="has no 'CheckpontHook' there; did you mean 'Check"):
         mmengine.hooks.CheckpontHook  # noqa: B018
-    with pytest.raises(ImportError, match="did you mean LoggerHook"):
+    with pytest.raises(ImportError, match="did you mean 'LoggerHook'"):
         from mmengine.hooks import LogerHook  # noqa: F401
     with pytest.raises(ImportError, match="has no 'hoooks' there"):
         importlib.import_module("mmengine.hoooks")

@@ -88,7 +88,7 @@ def test_chosen_modules_are_compiled():
     assert compile_report(model).graphs == 0
     model["head"](torch.ones(1, 2))
     assert compile_report(model).graphs == 1
-    with pytest.raises(ValueError, match=r"'hed' matches no sub-module; near are head"):
+    with pytest.raises(ValueError, match=r"'hed' matches no sub-module; did you mean 'head'"):
         compile_model(model, {"modules": "hed"})
 
 

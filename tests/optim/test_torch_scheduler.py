@@ -71,7 +71,7 @@ def test_reduce_on_plateau_needs_a_monitor_and_follows_it():
     for accuracy in (0.5, 0.5):
         scheduler.step({"acc": accuracy})
     assert scheduler.get_last_value() == [0.1]
-    with pytest.raises(KeyError, match="there are loss"):
+    with pytest.raises(KeyError, match="there are: loss"):
         scheduler.step({"loss": 1.0})
 
 

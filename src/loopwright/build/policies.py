@@ -6,7 +6,7 @@ from typing import Any
 
 from loopwright.config import ConfigError
 from loopwright.config.provenance import origin_of
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 
 RESUMING = ("keep", "rescale", "refuse")
 ON_RESUME = {"schedule": "rescale", "batch_size": "rescale", "dataset": "refuse"}
@@ -55,10 +55,8 @@ def faults(given: dict[str, Any]) -> dict[str, Any]:
 
 def _known(section: str, given: dict[str, Any], key: str, known: tuple[str, ...]) -> None:
     if key not in known:
-        hint = did_you_mean(key, known)
-        raise ConfigError(
-            f"{_at(given, key)}{section} has no key {key!r}, known are {', '.join(known)}{hint}"
-        )
+        hint = nearest_or_all(key, known)
+        raise ConfigError(f"{_at(given, key)}{section} has no key {key!r}{hint}")
 
 
 def _one_of(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from loopwright.config import ConfigError
+from loopwright.core.nearest import nearest_or_all
 
 SET_KEYS = ("interval", "prefix", "loss")
 
@@ -70,9 +70,8 @@ def set_options(sets: Any, names: list[str]) -> dict[str, dict[str, Any]]:
     for name, options in given.items():
         for key in options:
             if key not in SET_KEYS:
-                near = get_close_matches(str(key), SET_KEYS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SET_KEYS)}"
-                raise ConfigError(f"unknown key val_cfg.sets.{name}.{key}; {hint}")
+                hint = nearest_or_all(key, SET_KEYS)
+                raise ConfigError(f"unknown key val_cfg.sets.{name}.{key}{hint}")
         interval = options.get("interval", 1)
         if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
             raise ConfigError(
@@ -84,6 +83,5 @@ def set_options(sets: Any, names: list[str]) -> dict[str, dict[str, Any]]:
 def _check_names(where: str, given: Mapping[str, Any], names: list[str]) -> None:
     for name in given:
         if name not in names:
-            near = get_close_matches(str(name), names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-            raise ConfigError(f"{where} names {name!r}, which is no validation set; {hint}")
+            hint = nearest_or_all(name, names)
+            raise ConfigError(f"{where} names {name!r}, which is no validation set{hint}")

@@ -10,7 +10,7 @@ from typing import Any
 from loopwright.build.policies import faults, on_resume
 from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import origin_of
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import did_you_mean, nearest_or_all
 from loopwright.model.prints import checked_expected
 
 Part = Any  # a config dict, or an object that the user built
@@ -175,8 +175,7 @@ def check_section(name: str, section: dict[str, Any], allowed: tuple[str, ...]) 
     """Raise ConfigError for a key of a section that nothing would act on."""
     for key in section:
         if key not in allowed:
-            near = get_close_matches(str(key), allowed, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}"
+            hint = nearest_or_all(key, allowed)
             raise ConfigError(f"{_at(section, key)}unknown key {name}.{key}{hint}")
 
 

@@ -6,11 +6,12 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from loopwright.core.nearest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class Alias:
 
     def missing(self, name: str) -> str:
         """The message for a name that is not answered."""
-        near = get_close_matches(name, self.names(), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(name, self.names(), most=3)
         return (
             f"{self.name} is answered by Loopwright, which has no {name!r} there{hint} "
             f"(dir({self.name}) lists what there is)"

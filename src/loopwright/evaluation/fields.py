@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from loopwright.core.nearest import did_you_mean
 
 __all__ = ["LABELS", "MASKS", "PREDICTED_LABELS", "PREDICTED_MASKS", "SCORES", "find", "stacked"]
 
@@ -45,8 +46,7 @@ def need(sample: Any, names: Sequence[str], metric: str) -> Tensor:
     if found is not None:
         return found
     there = list(sample) if isinstance(sample, Mapping) else [type(sample).__name__]
-    near = [m for n in names for m in get_close_matches(n, map(str, there), n=1)]
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = next(filter(None, (did_you_mean(name, there) for name in names)), "")
     raise KeyError(f"{metric} needs one of {', '.join(names)} in a sample, got {there}{hint}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.evaluation.fields import stacked
 from loopwright.evaluation.metric import BaseMetric, as_plain
 from loopwright.registry import METRICS
@@ -85,12 +86,9 @@ def _from_config(config: Mapping[str, Any]) -> Any:
         raise ImportError(
             "TorchMetric needs torchmetrics; install it with: pip install torchmetrics"
         ) from error
-    from difflib import get_close_matches
-
     name = str(config["type"]).rpartition(".")[2]
     kind = getattr(torchmetrics, name, None) or getattr(classification, name, None)
     if not isinstance(kind, type):
-        near = get_close_matches(name, [*dir(torchmetrics), *dir(classification)], n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, [*dir(torchmetrics), *dir(classification)])
         raise ValueError(f"torchmetrics has no metric {name!r}{hint}")
     return kind(**{key: value for key, value in config.items() if key != "type"})

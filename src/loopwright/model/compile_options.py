@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from loopwright.core.nearest import nearest_or_all
 
 KEYS = (
     "enabled",
@@ -47,9 +48,7 @@ def checked(cfg: Any) -> dict[str, Any]:
 
 def _check(key: str, value: Any) -> None:
     if key not in KEYS:
-        near = get_close_matches(key, KEYS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f" (there are {', '.join(KEYS)})"
-        raise ValueError(f"compile has no {key!r}{hint}")
+        raise ValueError(f"compile has no {key!r}{nearest_or_all(key, KEYS)}")
     if value is None:
         return
     if key in _CHOICES and value not in _CHOICES[key]:

@@ -6,13 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
 
+from loopwright.core.nearest import did_you_mean, nearest_or_all
 from loopwright.model.compile_options import checked
 from loopwright.model.wrap import unwrap
 
@@ -97,11 +97,8 @@ def _chosen(model: nn.Module, globs: Any) -> dict[str, nn.Module]:
     chosen = {n: m for n, m in named.items() if n and any(fnmatchcase(n, p) for p in patterns)}
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in chosen):
-            near = get_close_matches(pattern, named, n=3)
-            raise ValueError(
-                f"compile.modules: {pattern!r} matches no sub-module"
-                + (f"; near are {', '.join(near)}" if near else "")
-            )
+            hint = did_you_mean(pattern, named, most=3)
+            raise ValueError(f"compile.modules: {pattern!r} matches no sub-module{hint}")
     return chosen
 
 
@@ -262,9 +259,7 @@ def _backend(options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
 
     known = torch._dynamo.list_backends(exclude_tags=())
     if chosen not in known:
-        near = get_close_matches(str(chosen), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f" (there are {', '.join(known)})"
-        raise ValueError(f"compile.backend {chosen!r} is not known{hint}")
+        raise ValueError(f"compile.backend {chosen!r} is not known{nearest_or_all(chosen, known)}")
     found: Callable[[Any, Any], Any] = torch._dynamo.lookup_backend(chosen)
     return found
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.module import initialises_itself
 from loopwright.registry import MODEL_WRAPPERS
 
@@ -82,8 +82,8 @@ def chosen_units(module: nn.Module, units: str | list[str] | None) -> dict[str, 
     for pattern in patterns:
         met = {n: m for n, m in named.items() if _meant(n, m, pattern)}
         if not met:
-            near = get_close_matches(pattern, [*named, *_kinds(named)], n=3)
-            raise ValueError(f"units: {pattern!r} matches no sub-module (near: {', '.join(near)})")
+            hint = did_you_mean(pattern, [*named, *_kinds(named)], most=3)
+            raise ValueError(f"units: {pattern!r} matches no sub-module{hint}")
         found.update(met)
     return dict(sorted(found.items(), key=lambda item: -item[0].count(".")))
 
@@ -188,8 +188,7 @@ def load_whole(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     own = model.state_dict(keep_vars=True)
     for name, value in state.items():
         if name not in own:
-            near = get_close_matches(name, own, n=1)
-            raise KeyError(f"the model has no {name!r}" + (f"; near: {near[0]}" if near else ""))
+            raise KeyError(f"the model has no {name!r}{did_you_mean(name, own)}")
         target = own[name]
         if hasattr(target, "device_mesh"):
             from torch.distributed.tensor import distribute_tensor

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.find import find
-from loopwright.optim.kinds import nearest
 from loopwright.optim.many import OptimWrapperDict
 from loopwright.optim.specs import Run, converted, with_end
 from loopwright.optim.torch_scheduler import TorchParamScheduler, torch_class
@@ -83,7 +83,7 @@ def _for_each(cfg: Any, wrappers: OptimWrapperDict, run: Run) -> dict[str, list[
     if named and (missing := [name for name in wrappers if name not in cfg]):
         raise KeyError(f"param_scheduler has no schedulers for the optimizer {missing[0]!r}")
     if named and (unknown := [name for name in cfg if name not in wrappers]):
-        said = nearest(str(unknown[0]), [*wrappers])
+        said = nearest_or_all(unknown[0], wrappers)
         raise KeyError(f"param_scheduler names an optimizer {unknown[0]!r} that is not there{said}")
     return {
         name: build_param_scheduler(cfg[name] if named else cfg, wrapper, **run._asdict())

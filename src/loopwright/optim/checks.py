@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.accumulate import updates
-from loopwright.optim.kinds import nearest
 from loopwright.optim.schedules import Cosine, MultiStep, OneCycle, Poly
 from loopwright.optim.specs import Run, Spec, entries, kind_of, read
 from loopwright.optim.torch_kinds import total_steps_of
@@ -256,7 +256,7 @@ def monitor_findings(cfg: Any, metrics: Iterable[str]) -> list[str]:
     """Messages on schedules that follow a metric which no validation will give.
 
     >>> monitor_findings(dict(type="ReduceLROnPlateau", monitor="acc"), ["top1", "top5"])
-    ["ReduceLROnPlateau follows 'acc', which no validation gives; there are top1, top5"]
+    ["ReduceLROnPlateau follows 'acc', which no validation gives; there are: top1, top5"]
     """
     known = list(metrics)
     found = []
@@ -268,6 +268,6 @@ def monitor_findings(cfg: Any, metrics: Iterable[str]) -> list[str]:
         if monitor is None:
             found.append(f"{kind} needs `monitor`, the validation metric it follows")
         elif monitor not in known:
-            near = nearest(monitor, known)
+            near = nearest_or_all(monitor, known)
             found.append(f"{kind} follows {monitor!r}, which no validation gives{near}")
     return found

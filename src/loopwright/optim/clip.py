@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.optim.options import checked_clip
 from loopwright.optim.place import by_place
 
@@ -85,8 +85,7 @@ def _without(
     for part in exclude:
         if not any(part in name for name in named.values()):
             pieces = {p for name in named.values() for p in (name, *name.split("."))}
-            near = get_close_matches(part, sorted(pieces), n=3, cutoff=0.4)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            hint = did_you_mean(part, sorted(pieces), most=3, cutoff=0.4)
             raise ValueError(f"clip_grad.exclude: {part!r} is in no parameter's name{hint}")
     return [p for p in params if not any(part in named.get(id(p), "") for part in exclude)]
 

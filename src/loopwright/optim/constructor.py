@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 from copy import copy
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from loopwright.core.nearest import did_you_mean, nearest_or_all
 from loopwright.optim.groups import (
     KEYS,
     MULTIPLIERS,
@@ -112,8 +112,7 @@ class DefaultOptimWrapperConstructor:
         if key.startswith("_"):
             self.findings.append(f"paramwise_cfg.{key} means nothing here and is ignored")
             return
-        near = get_close_matches(key, self.known_keys, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; keys: {', '.join(self.known_keys)}"
+        hint = nearest_or_all(key, self.known_keys)
         where = written(self.paramwise_cfg, key)
         raise ValueError(f"paramwise_cfg has no key {key!r}{hint}{where}")
 
@@ -139,10 +138,10 @@ class DefaultOptimWrapperConstructor:
             for option in given:
                 if option in known:
                     continue
-                if near := get_close_matches(option, known, n=1, cutoff=0.7):
+                if hint := did_you_mean(option, known, cutoff=0.7):
                     self.findings.append(
                         f"paramwise_cfg.custom_keys[{key!r}].{option} is no option of "
-                        f"{self.optimizer_cfg.get('type')}; did you mean {near[0]!r}?"
+                        f"{self.optimizer_cfg.get('type')}{hint}"
                         f"{written(self.paramwise_cfg, 'custom_keys', key, option)}"
                     )
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.schedules import (
     INF,
     Constant,
@@ -88,7 +88,7 @@ def cosine(
     eta_min: float | None = None,
     eta_min_ratio: float | None = None,
 ) -> Schedule:
-    """A half cosine of `T_max` steps (the range where not given) down to `eta_min`."""
+    """A half cosine of `T_max` steps (the range where not given or 0) down to `eta_min`."""
     floor = _floor(eta_min, eta_min_ratio)
     return Cosine(floor, eta_min_ratio, T_max or (end - begin))
 
@@ -164,14 +164,14 @@ def one_cycle(
         raise ValueError(f"anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
     if not 0 <= pct_start <= 1:
         raise ValueError(f"pct_start must lie in [0, 1], got {pct_start}")
+    number(div_factor, "div_factor", above=0)
+    number(final_div_factor, "final_div_factor", above=0)
     if total_steps is None and end == INF:
         raise ValueError("OneCycleLR needs `end` or `total_steps`")
-    total = total_steps if total_steps is not None else end - begin
-    if total <= 0 or int(total) != total:
-        raise ValueError(f"total_steps must be a positive whole number, got {total}")
-    return OneCycle(
-        int(total), pct_start, anneal_strategy, div_factor, final_div_factor, three_phase
-    )
+    if total_steps is not None and (total_steps <= 0 or int(total_steps) != total_steps):
+        raise ValueError(f"total_steps must be a positive whole number, got {total_steps}")
+    total = end - begin if total_steps is None else int(total_steps)
+    return OneCycle(total, pct_start, anneal_strategy, div_factor, final_div_factor, three_phase)
 
 
 def _check_share(**factors: float) -> None:
@@ -217,7 +217,7 @@ NAMES: dict[str, Named] = {
 }
 
 _LISTS = ("milestones", "periods", "restart_weights")
-_LENGTHS = ("T_max", "interval", "step_size", "total_steps")
+_LENGTHS = ("interval", "step_size", "total_steps")
 _NUMBERS = (
     "div_factor",
     "end_factor",
@@ -272,7 +272,7 @@ def bound(make: Maker, args: Sequence[Any], options: Mapping[str, Any], owner: s
     known = options_of(make)
     given = dict(zip(known, args)) | dict(options)
     if unknown := [name for name in given if name not in known]:
-        raise TypeError(f"{owner} has no option {unknown[0]!r}{nearest(unknown[0], known)}")
+        raise TypeError(f"{owner} has no option {unknown[0]!r}{nearest_or_all(unknown[0], known)}")
     values = known | given
     if missing := [name for name, value in values.items() if value is Parameter.empty]:
         raise TypeError(f"{owner} needs `{missing[0]}`")
@@ -290,6 +290,8 @@ def _check_value(value: Any, name: str, owner: str) -> None:
         numbers(value, said)
     elif name in _LENGTHS:
         number(value, said, above=0)
+    elif name == "T_max":
+        number(value, said, least=0)
     elif name in _NUMBERS:
         number(value, said)
 
@@ -307,11 +309,3 @@ def check_range(begin: Any, end: Any, by_epoch: Any, owner: str) -> None:
     truth(by_epoch, f"{owner}: by_epoch")
     if end <= begin:
         raise ValueError(f"{owner}: end ({end}) must be after begin ({begin})")
-
-
-def nearest(name: str, known: Any) -> str:
-    """`; did you mean …?` for the known name nearest to `name`, or the list of the known."""
-    names = [str(k) for k in known]
-    if close := get_close_matches(name, names, n=1, cutoff=0.6):
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are {', '.join(names)}" if names else ""

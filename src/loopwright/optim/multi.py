@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.build import build_optim_wrapper
-from loopwright.optim.kinds import nearest
 from loopwright.optim.many import OptimWrapperDict
 from loopwright.optim.unwrap import unwrap
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -58,7 +58,9 @@ def _part(model: nn.Module, name: str, patterns: Any) -> nn.Module:
     if patterns is None:
         known = dict(model.named_modules())
         if name not in known:
-            raise ValueError(f"the model has no module {name!r}{nearest(name, known)}")
+            raise ValueError(
+                f"the model has no module {name!r}{nearest_or_all(name, filter(None, known))}"
+            )
         return known[name]
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     part = nn.Module()

@@ -6,13 +6,13 @@ import warnings
 from math import ceil
 from typing import Any
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.log import print_log
 from loopwright.optim.kinds import (
     Maker,
     bound,
     check_range,
     in_iterations,
-    nearest,
     not_its_param,
     options_of,
 )
@@ -77,7 +77,7 @@ class ParamScheduler:
         for i, group in enumerate(self.optimizer.param_groups):
             wanted = name if fresh else initial
             if wanted not in group:
-                raise KeyError(f"group {i} has no {wanted!r}{nearest(wanted, group)}")
+                raise KeyError(f"group {i} has no {wanted!r}{nearest_or_all(wanted, group)}")
             bases.append(group.setdefault(initial, group[name]))
         return bases
 

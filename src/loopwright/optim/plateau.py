@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple
 
-from loopwright.optim.kinds import nearest
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.param_scheduler import (
     LRSchedulerMixin,
     MomentumSchedulerMixin,
     ParamScheduler,
 )
 from loopwright.optim.schedules import INF
-from loopwright.optim.values import number, whole
+from loopwright.optim.values import number, numbers, whole
 from loopwright.registry import PARAM_SCHEDULERS
 
 
@@ -76,7 +76,7 @@ def followed(metrics: Mapping[str, Any], monitor: str, who: str) -> float:
     ends = [name for name in metrics if name.rpartition("/")[2] == monitor]
     name = monitor if monitor in metrics or len(ends) != 1 else ends[0]
     if name not in metrics:
-        near = nearest(monitor, metrics)
+        near = nearest_or_all(monitor, metrics)
         raise KeyError(f"{who} follows {monitor!r}, which the validation did not give{near}")
     return float(metrics[name])
 
@@ -86,7 +86,7 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
     """Times `factor` when the metric `monitor` has not got better for `patience` validations.
 
     `step()` counts epochs; `step(metrics)` after a validation may reduce. `min_value` is one
-    number or one a group (the last stands for the groups after it).
+    number or a list with one for each group.
     """
 
     need_val_args = True
@@ -112,18 +112,19 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
     ) -> None:
         if not by_epoch:
             raise ValueError(f"{type(self).__name__} follows validations: by_epoch must be True")
-        for name, value in {"factor": factor, "threshold": threshold, "eps": eps}.items():
-            number(value, f"{type(self).__name__}: {name}")
+        for name, value in {"factor": factor, "threshold": threshold}.items():
+            number(value, f"{type(self).__name__}: {name}", least=0)
+        number(eps, f"{type(self).__name__}: eps")
         for name, value in {"patience": patience, "cooldown": cooldown}.items():
             whole(value, f"{type(self).__name__}: {name}", least=0)
-        if not 0 <= factor < 1:
-            raise ValueError(f"factor must lie in [0, 1), got {factor}")
+        if factor >= 1:
+            raise ValueError(f"factor must be less than 1, got {factor}")
         _check(rule=rule, among=("less", "greater"))
         _check(threshold_rule=threshold_rule, among=("rel", "abs"))
         self.monitor, self.factor, self.eps = monitor, factor, eps
         self.rule, self.patience, self.cooldown = rule, patience, cooldown
         self.threshold, self.threshold_rule = threshold, threshold_rule
-        self.min_values = min_value if isinstance(min_value, list | tuple) else [min_value]
+        self.min_values = _limits(min_value, optimizer)
         self.best, self.num_bad_epochs, self.cooldown_counter = self._rule().start()
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
 
@@ -161,6 +162,16 @@ class ReduceOnPlateauParamScheduler(ParamScheduler):
 
     def _counters(self) -> set[str]:
         return super()._counters() | {"best", "num_bad_epochs", "cooldown_counter"}
+
+
+def _limits(min_value: Any, optimizer: Any) -> list[float]:
+    """The least values: one for all groups, or one for each group of the optimizer itself."""
+    if not isinstance(min_value, list | tuple):
+        return [number(min_value, "min_value")]
+    groups = getattr(getattr(optimizer, "optimizer", optimizer), "param_groups", min_value)
+    if len(min_value) != len(groups):
+        raise ValueError(f"min_value has {len(min_value)} values for {len(groups)} groups")
+    return numbers(min_value, "min_value")
 
 
 def _check(*, among: tuple[str, ...], **given: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from loopwright.optim.kinds import bound, nearest
+from loopwright.core.nearest import nearest_or_all
+from loopwright.optim.kinds import bound
 from loopwright.optim.torch_kinds import PER_UPDATE, PER_VALIDATION, TORCH, UNDRAWN
 
 NESTED = ("ChainedScheduler", "SequentialLR")
@@ -60,7 +61,7 @@ def _child(holder: str, number: int, entry: Any) -> Child:
         raise ValueError(f"{where}: {name} follows a metric, which {holder} does not hand on")
     known = [n for n in (*TORCH, *UNDRAWN) if n not in PER_VALIDATION]
     if name not in known and not isinstance(kind, type):
-        raise ValueError(f"{where}: torch has no scheduler {name!r}{nearest(name, known)}")
+        raise ValueError(f"{where}: torch has no scheduler {name!r}{nearest_or_all(name, known)}")
     options = {k: v for k, v in entry.items() if k not in ("type", "_scope_")}
     for key, why in _ELSEWHERE.items():
         if key in options:

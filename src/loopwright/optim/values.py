@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
+
+from loopwright.core.nearest import nearest_or_all
 
 
 def number(
@@ -60,6 +61,4 @@ def known(given: Iterable[Any], names: Iterable[str], owner: str) -> None:
     there = list(names)
     for name in given:
         if name not in there:
-            near = get_close_matches(str(name), there, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there)}"
-            raise TypeError(f"{owner} has no option {name!r}; {hint}")
+            raise TypeError(f"{owner} has no option {name!r}{nearest_or_all(name, there)}")

@@ -6,12 +6,12 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.data import BaseDataset
 from loopwright.registry import DATASETS
 from loopwright.vision.annotations import Audit, audit, read
@@ -176,8 +176,7 @@ def _numbers(there: Sequence[str], wanted: Any, where: str) -> dict[int, int]:
         return {place: place for place in range(len(there))}
     for name in wanted:
         if name not in there:
-            near = get_close_matches(name, there, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(there)}"
+            hint = nearest_or_all(name, there)
             raise AnnotationError(f"metainfo.classes: no {name!r} in {where}{hint}")
     return {list(there).index(name): label for label, name in enumerate(wanted)}
 

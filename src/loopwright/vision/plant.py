@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
+
+from loopwright.core.nearest import nearest_or_all
 
 Boxes = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -96,10 +97,6 @@ def _check(counts: Mapping[str, int], there: int) -> None:
     known = [*SPOILT, *ADDED]
     for cause in counts:
         if cause not in known:
-            near = get_close_matches(cause, known, 1)
-            raise ValueError(
-                f"planted: no cause {cause!r}; "
-                + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}")
-            )
+            raise ValueError(f"planted: no cause {cause!r}{nearest_or_all(cause, known)}")
     if sum(counts.values()) > there:
         raise ValueError(f"planted: {sum(counts.values())} bad boxes for {there} good ones")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
+
+from loopwright.core.nearest import nearest_or_all
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "not_finite": ("drop", "error"),
@@ -92,9 +93,7 @@ def policy_of(given: Mapping[str, Any] | Policy | None) -> Policy:
     known = [field.name for field in fields(Policy)]
     for key in given or {}:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ValueError(f"policy has no {key!r}; {hint}")
+            raise ValueError(f"policy has no {key!r}{nearest_or_all(key, known)}")
     return Policy(**dict(given or {}))
 
 

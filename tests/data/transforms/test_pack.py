@@ -99,7 +99,7 @@ def test_torchvision_s_transforms_go_by_name():
     results = Compose(cfg)({"img": IMAGE, "gt_bboxes": boxes})
     np.testing.assert_array_equal(results["img"], IMAGE[:, ::-1])
     assert results["gt_bboxes"].tolist() == [[3, 0, 4, 2]]
-    with pytest.raises(DataError, match="did you mean TorchVision/RandomCrop"):
+    with pytest.raises(DataError, match="did you mean 'RandomCrop'"):
         Compose([{"type": "TorchVision/RandomCrops"}])
 
 

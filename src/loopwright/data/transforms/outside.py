@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import torch
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.data.faults import DataError
 from loopwright.data.transforms.base import BaseTransform, Results, keep_objects, objects_inside
 from loopwright.data.transforms.pack import image_tensor
@@ -36,9 +36,8 @@ class TorchVision(BaseTransform):
     def __init__(self, name: str, **arguments: Any) -> None:
         module = _v2()
         if not hasattr(module, name):
-            near = get_close_matches(name, dir(module), n=1)
-            hint = f"; did you mean TorchVision/{near[0]}?" if near else ""
-            raise DataError(f"torchvision.transforms.v2 has no {name!r}{hint}")
+            hint = did_you_mean(name, dir(module))
+            raise DataError(f"TorchVision/{name}: torchvision.transforms.v2 has no {name!r}{hint}")
         self.name = name
         self.inner = getattr(module, name)(**arguments)
 
@@ -113,6 +112,6 @@ def _albu(library: Any, cfg: dict[str, Any]) -> Any:
         arguments["transforms"] = [_albu(library, inner) for inner in arguments["transforms"]]
     found = getattr(library, str(cfg["type"]), None)
     if found is None:
-        near = get_close_matches(str(cfg["type"]), dir(library), n=1)
-        raise DataError(f"albumentations has no {cfg['type']!r}{f'; {near[0]}?' if near else ''}")
+        hint = did_you_mean(cfg["type"], dir(library))
+        raise DataError(f"albumentations has no {cfg['type']!r}{hint}")
     return found(**arguments)

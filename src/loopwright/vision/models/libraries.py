@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.model.base import BaseModel
 from loopwright.model.module import BaseModule
 from loopwright.model.predictions import classes, masks
@@ -290,9 +290,7 @@ class TransformersModel(BaseModel):
 def _known(name: str, names: Sequence[str], what: str) -> None:
     if name in names or "/" in name or ":" in name or "." in name:
         return
-    near = get_close_matches(name, names, n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"{name!r} is no {what}{hint}")
+    raise ValueError(f"{name!r} is no {what}{did_you_mean(name, names, most=3)}")
 
 
 __all__ = [
