@@ -142,6 +142,13 @@ def test_a_one_cycle_curve_has_its_own_base():
     assert values["lr"] == [[pytest.approx(0.04)], [pytest.approx(0.02)]]
 
 
+def test_what_comes_after_a_one_cycle_counts_from_where_the_cycle_starts():
+    cycle = {"type": "OneCycleLR", "eta_max": 1.0, "by_epoch": False, "total_steps": 2, "end": 2}
+    restart = {"type": "CosineRestartLR", "periods": [9], "by_epoch": False, "begin": 2}
+    values = curve([cycle, restart], [{"lr": 9.0}], max_iters=3)
+    assert values["lr"][0][2] == pytest.approx(0.04)
+
+
 def test_what_follows_a_metric_is_read_and_does_not_move():
     cfg = [{"type": "ReduceOnPlateauLR", "monitor": "acc"}]
     assert read(cfg, Run(10))[0].schedule is None

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from loopwright.optim import ReduceOnPlateauLR
+from loopwright.optim import OptimWrapper, ReduceOnPlateauLR
 from loopwright.optim.plateau import Rule, followed
 
 
@@ -77,11 +77,32 @@ def test_a_metric_that_is_missing_is_named_with_the_nearest():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"by_epoch": False}, {"rule": "max"}, {"threshold_rule": "x"}, {"factor": 1.0}]
+    "wrong",
+    [
+        {"by_epoch": False},
+        {"rule": "max"},
+        {"threshold_rule": "x"},
+        {"threshold": -0.1},
+        {"factor": 1.0},
+        {"factor": -0.5},
+        {"min_value": [0.1, 0.1]},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ReduceOnPlateauLR(sgd(), **wrong)
+
+
+def test_each_group_may_have_a_least_value_of_its_own():
+    groups = [{"params": [nn.Parameter(torch.zeros(1))]} for _ in range(2)]
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=1.0))
+    with pytest.raises(ValueError, match="min_value has 3 values for 2 groups"):
+        ReduceOnPlateauLR(wrapper, min_value=[0.1, 0.2, 0.3])
+    scheduler = ReduceOnPlateauLR(wrapper, min_value=[0.1, 0.6], factor=0.5, patience=0)
+    for _ in range(3):
+        scheduler.step({"loss": 1.0})
+    # The last is the wrapper's record of the defaults, which takes the last limit.
+    assert [group["lr"] for group in wrapper.param_groups] == [0.25, 0.6, 0.6]
 
 
 def test_the_last_part_of_a_metrics_name_is_enough_where_it_is_unique():

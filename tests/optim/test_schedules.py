@@ -128,6 +128,15 @@ def test_one_cycle_in_three_phases_comes_back_before_it_vanishes():
     assert values[4] == pytest.approx(0.1)
 
 
+def test_one_cycle_whose_rise_is_a_single_step_starts_at_its_peak():
+    cycle = OneCycle(total=10, pct_start=0.1, anneal="linear", div_factor=10)
+    assert run(cycle, 2, base=0.1) == pytest.approx([1.0, 1.0 - 1 / 9], rel=1e-4)
+
+
+def test_one_cycle_may_span_a_range_that_begins_between_two_steps():
+    assert kinds.one_cycle(0.5, 10, eta_max=1.0).total == 9.5
+
+
 def test_one_cycle_in_cosine_is_halfway_in_the_middle_of_a_phase():
     cycle = OneCycle(total=21, pct_start=0.5238095238095238, div_factor=2)
     assert cycle(0.0, 5, base=1.0) == pytest.approx(1 + (1 - cos(pi / 2)) / 2)
@@ -183,6 +192,7 @@ def test_an_affine_schedule_is_what_its_move_says(value: float, base: float, ste
         (kinds.one_cycle, {"eta_max": 1.0, "anneal_strategy": "sin"}, "'cos' or 'linear'"),
         (kinds.one_cycle, {"eta_max": 1.0, "pct_start": 2.0}, "pct_start"),
         (kinds.one_cycle, {"eta_max": 1.0, "total_steps": 1.5}, "whole number"),
+        (kinds.one_cycle, {"eta_max": 1.0, "div_factor": 0}, "div_factor must be more than 0"),
     ],
 )
 def test_options_that_make_no_schedule_are_refused(make, options, message):

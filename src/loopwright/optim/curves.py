@@ -35,7 +35,8 @@ def curve(
     {'lr': [[1.0, 1.0, 0.5, 0.5]]}
     """
     specs = read(cfg, Run(max_iters, max_epochs, epoch_length))
-    followers = [_Follower(spec, groups) for spec in specs if spec.schedule is not None]
+    bases: dict[str, list[float]] = {}
+    followers = [_Follower(spec, groups, bases) for spec in specs if spec.schedule is not None]
     values = {name: _before(name, specs, groups) for name in _names(specs)}
     kept: dict[str, list[list[float]]] = {name: [[] for _ in groups] for name in values}
     for follower in followers:
@@ -61,14 +62,16 @@ def curve(
 class _Follower:
     """One schedule with its count, moving a table of values."""
 
-    def __init__(self, spec: Spec, groups: Sequence[dict[str, Any]]) -> None:
+    def __init__(
+        self, spec: Spec, groups: Sequence[dict[str, Any]], bases: dict[str, list[float]]
+    ) -> None:
         self.name = str(spec.param)
         self.schedule: Any = spec.schedule
         self.begin, self.end, self.by_epoch = spec.begin, spec.end, spec.by_epoch
         self.per_update = spec.per_update
         self.count, self.made = -1, -1
         self.first = _spread(spec.start, len(groups))
-        self.bases = _bases(spec, groups)
+        self.bases = _bases(spec, groups, bases)
 
     def start(self, values: dict[str, list[float]]) -> None:
         if self.first is not None:
@@ -86,13 +89,18 @@ class _Follower:
         row[:] = [schedule(value, made, base) for value, base in zip(row, self.bases)]
 
 
-def _bases(spec: Spec, groups: Sequence[dict[str, Any]]) -> list[float]:
-    own = _spread(spec.base, len(groups))
+def _bases(
+    spec: Spec, groups: Sequence[dict[str, Any]], bases: dict[str, list[float]]
+) -> list[float]:
+    """What a schedule counts from; a cycle leaves its own to the schedules after it."""
+    own, name = _spread(spec.base, len(groups)), str(spec.param)
     if own is not None:
         return own
     if isinstance(spec.schedule, OneCycle):
-        return _cycle_bases(spec, len(groups))
-    return [_entry(group, str(spec.param)) for group in groups]
+        bases[name] = _cycle_bases(spec, len(groups))
+    elif name not in bases:
+        bases[name] = [_entry(group, name) for group in groups]
+    return bases[name]
 
 
 def _spread(numbers: Numbers | None, groups: int) -> list[float] | None:

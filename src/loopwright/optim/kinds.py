@@ -88,7 +88,7 @@ def cosine(
     eta_min: float | None = None,
     eta_min_ratio: float | None = None,
 ) -> Schedule:
-    """A half cosine of `T_max` steps (the range where not given or 0) down to `eta_min`."""
+    """A half cosine of `T_max` steps (the range where not given) down to `eta_min`."""
     floor = _floor(eta_min, eta_min_ratio)
     return Cosine(floor, eta_min_ratio, T_max or (end - begin))
 
@@ -217,7 +217,7 @@ NAMES: dict[str, Named] = {
 }
 
 _LISTS = ("milestones", "periods", "restart_weights")
-_LENGTHS = ("interval", "step_size", "total_steps")
+_LENGTHS = ("T_max", "interval", "step_size", "total_steps")
 _NUMBERS = (
     "div_factor",
     "end_factor",
@@ -290,8 +290,6 @@ def _check_value(value: Any, name: str, owner: str) -> None:
         numbers(value, said)
     elif name in _LENGTHS:
         number(value, said, above=0)
-    elif name == "T_max":
-        number(value, said, least=0)
     elif name in _NUMBERS:
         number(value, said)
 

@@ -270,7 +270,7 @@ class OneCycle(Schedule):
 
     affine: ClassVar[bool] = False
 
-    total: int = 1
+    total: float = 1
     pct_start: float = 0.3
     anneal: str = "cos"
     div_factor: float = 25.0
@@ -295,7 +295,8 @@ class OneCycle(Schedule):
         start = 0.0
         for end, first, second in self.phases():
             if step <= end:
-                return self._between(levels[first], levels[second], (step - start) / (end - start))
+                part = (step - start) / (end - start) if end != start else 1.0
+                return self._between(levels[first], levels[second], part)
             start = end
         return levels["last"]
 
