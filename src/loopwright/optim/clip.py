@@ -44,7 +44,7 @@ def _value(clip_value: float, foreach: bool | None = None) -> Clip:
 
     def clip(params: Sequence[Tensor]) -> Tensor | None:
         grads = gradients(params)
-        before = total_norm(grads, foreach=foreach) if grads else None
+        before = total_norm(grads, foreach=foreach)
         clip_to(grads, limit, foreach=foreach)
         return before
 
@@ -65,8 +65,7 @@ def _adaptive(
         nonlocal clipped
         if clipped is None or clipped[0] is not params:
             clipped = (params, _without(params, left_out, names))
-        grads = gradients(params)
-        before = total_norm(grads) if grads else None
+        before = total_norm(gradients(params))
         clip_adaptive(clipped[1], clip_factor, eps)
         return before
 
@@ -107,11 +106,9 @@ def clip_norm(
     Nothing is read from the device (but for `error_if_nonfinite`). None where there is no gradient.
     """
     grads = gradients(params)
-    if not grads:
+    total = total_norm(grads, norm_type, foreach, finite=error_if_nonfinite)
+    if total is None:
         return None
-    total = total_norm(grads, norm_type, foreach)
-    if error_if_nonfinite:
-        _check_finite(total)
     scale = torch.clamp(max_norm / (total + 1e-6), max=1.0)
     for same in _together(grads, foreach):
         torch._foreach_mul_(same, scale.to(same[0].device, non_blocking=True))
@@ -127,21 +124,14 @@ def clip_each(
 ) -> Tensor | None:
     """Scale each gradient so that its own norm is at most `max_norm`; gives the norm of all."""
     grads = gradients(params)
-    if not grads:
+    total = total_norm(grads, norm_type, foreach, finite=error_if_nonfinite)
+    if total is None:
         return None
-    total = total_norm(grads, norm_type, foreach)
-    if error_if_nonfinite:
-        _check_finite(total)
     for same in _together(grads, foreach):
         norms = torch.stack(torch._foreach_norm(same, norm_type))
         scales = torch.clamp(max_norm / (norms + 1e-6), max=1.0)
         torch._foreach_mul_(same, list(scales.unbind()))
     return total
-
-
-def _check_finite(total: Tensor) -> None:
-    if not bool(torch.isfinite(total)):
-        raise RuntimeError(f"the gradient norm is {total.item()}, so it cannot be clipped")
 
 
 def _together(tensors: Sequence[Tensor], foreach: bool | None) -> list[list[Tensor]]:
@@ -150,9 +140,18 @@ def _together(tensors: Sequence[Tensor], foreach: bool | None) -> list[list[Tens
 
 
 def total_norm(
-    grads: Sequence[Tensor], norm_type: float = 2.0, foreach: bool | None = None
-) -> Tensor:
-    """The norm of all gradients as one vector, on the device of the first."""
+    grads: Sequence[Tensor],
+    norm_type: float = 2.0,
+    foreach: bool | None = None,
+    *,
+    finite: bool = False,
+) -> Tensor | None:
+    """The norm of all gradients as one vector, on the device of the first; None where none is.
+
+    With `finite` it is read, and RuntimeError raised where it is inf or nan.
+    """
+    if not grads:
+        return None
     device = grads[0].device
     norms = [
         norm.to(device, non_blocking=True)
@@ -160,7 +159,10 @@ def total_norm(
         for norm in torch._foreach_norm(same, norm_type)
     ]
     total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
-    return total.full_tensor() if hasattr(total, "full_tensor") else total
+    total = total.full_tensor() if hasattr(total, "full_tensor") else total
+    if finite and not bool(torch.isfinite(total)):
+        raise RuntimeError(f"the gradient norm is {total.item()}, so it cannot be clipped")
+    return total
 
 
 def clip_to(grads: Sequence[Tensor], limit: float, foreach: bool | None = None) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from loopwright.optim.clip import total_norm
+from loopwright.optim.clip import gradients, total_norm
 from loopwright.optim.place import by_place
 from loopwright.registry import OPTIMIZERS
 
@@ -73,10 +73,10 @@ class Lamb(Optimizer):
     def _shrink(self) -> Tensor | None:
         """What all gradients are divided by: their norm over the limit, at least 1."""
         limit = self.defaults["max_grad_norm"]
-        grads = [p.grad for g in self.param_groups for p in g["params"] if p.grad is not None]
-        if limit is None or not grads:
+        if limit is None:
             return None
-        return torch.clamp(total_norm(grads) / limit, min=1.0)
+        norm = total_norm(gradients([p for g in self.param_groups for p in g["params"]]))
+        return None if norm is None else torch.clamp(norm / limit, min=1.0)
 
     def _step(self, params: list[Tensor], group: dict[str, Any], shrink: Tensor | None) -> None:
         updates = self._adam(params, group, shrink)

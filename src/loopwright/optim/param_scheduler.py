@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 from loopwright.core.nearest import nearest_or_all
 from loopwright.log import print_log
@@ -229,37 +229,39 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _refuse_param(scheduler: Any, param: str, given: dict[str, Any]) -> None:
-    if "param_name" in given:
-        raise TypeError(not_its_param(type(scheduler).__name__, param))
+class _Moves:
+    """Makes a param scheduler move the entry `moves` of the groups, and no other."""
+
+    moves: ClassVar[str]
+
+    def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        if "param_name" in kwargs:
+            raise TypeError(not_its_param(type(self).__name__, self.moves))
+        super().__init__(optimizer, self.moves, *args, **kwargs)  # type: ignore[call-arg]
 
 
-class LRSchedulerMixin:
+class LRSchedulerMixin(_Moves):
     """Makes a param scheduler move the lr."""
 
-    def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        _refuse_param(self, "lr", kwargs)
-        super().__init__(optimizer, "lr", *args, **kwargs)  # type: ignore[call-arg]
+    moves = "lr"
 
 
-class WeightDecaySchedulerMixin:
+class WeightDecaySchedulerMixin(_Moves):
     """Makes a param scheduler move the weight decay; a group without any stays without."""
 
-    def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        _refuse_param(self, "weight_decay", kwargs)
-        super().__init__(optimizer, "weight_decay", *args, **kwargs)  # type: ignore[call-arg]
+    moves = "weight_decay"
 
 
-class MomentumSchedulerMixin:
+class MomentumSchedulerMixin(_Moves):
     """Makes a param scheduler move the momentum, or the first beta of Adam-like optimizers.
 
     Adam-like groups get an entry `momentum` that mirrors `betas[0]`.
     """
 
+    moves = "momentum"
     optimizer: Any
 
     def __init__(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        _refuse_param(self, "momentum", kwargs)
         groups = optimizer.param_groups
         self.use_betas = all("betas" in g for g in groups)
         if not self.use_betas and not all("momentum" in g for g in groups):
@@ -267,7 +269,7 @@ class MomentumSchedulerMixin:
         if self.use_betas:
             for group in groups:
                 group.setdefault("momentum", group["betas"][0])
-        super().__init__(optimizer, "momentum", *args, **kwargs)  # type: ignore[call-arg]
+        super().__init__(optimizer, *args, **kwargs)
 
     def step(self, *metrics: Any) -> None:
         """Count one step, and move the momentum if it lies in the range."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import cos, pi
-from typing import Any, ClassVar
-
-from loopwright.optim.schedules import Schedule
+from typing import Any
 
 _ROUNDING = 1e-9
 
@@ -209,24 +206,6 @@ def _warmup(method: str, start: float, end: float) -> ParamScheduler:
     if method == "constant":
         return ConstantParamScheduler(start)
     raise ValueError(f"warmup_method must be 'linear' or 'constant', got {method!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class AtShare(Schedule):
-    """A schedule whose value is the base times a multiplier at the share of `total` steps.
-
-    >>> AtShare(LinearParamScheduler(1.0, 0.0), total=4)(0.0, 1, base=2.0)
-    1.5
-    """
-
-    affine: ClassVar[bool] = False
-
-    multiplier: Callable[[float], float]
-    total: int
-
-    def __call__(self, value: float, step: int, base: float) -> float:
-        """The value at `step`, whatever it was before."""
-        return base * self.multiplier(step / self.total)
 
 
 class LRMultiplier:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from loopwright import dist
 from loopwright.build.sets import set_options
 from loopwright.config import ConfigError
 from loopwright.core import EvalLoop, Requests, every
-from loopwright.evaluation import merge_metrics, prefix_metrics
+from loopwright.evaluation import inference_context, merge_metrics, prefix_metrics
 from loopwright.registry import LOOPS
 from loopwright.runner.loops import BaseLoop
 from loopwright.runner.samples import samples_in
@@ -130,7 +127,7 @@ class _EvalLoop(BaseLoop):
         self._use(chosen)
         device = self._runner.device.type
         with (
-            _evaluating(self.model or self._runner.model),
+            inference_context(self.model or self._runner.model),
             torch.no_grad(),
             torch.autocast(device, enabled=self.fp16),
         ):
@@ -205,15 +202,3 @@ def _several(
     if len({one.prefix for one in made}) < len(made):
         raise ConfigError("two validation sets have the same prefix: their metrics would be mixed")
     return made
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode; each module's own mode comes back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
