@@ -38,6 +38,11 @@ def test_each_process_keeps_about_half_of_the_state(pair):
     assert max(kept) <= 0.6 * total
 
 
+def test_a_split_state_is_known_as_one_that_no_process_can_tell_alone(pair):
+    """After an error, where one process may have failed alone, nobody asks for it."""
+    assert pair[0]["together"] == pair[1]["together"] == [False, True]
+
+
 def test_an_optimizer_that_looks_at_all_gradients_is_not_split(pair):
     """LAMB clips by the norm of all, of which a process steps but a share."""
     assert pair[0]["refused"] == "Lamb looks at all gradients: its state cannot be split"

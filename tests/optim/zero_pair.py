@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 from loopwright.config import Config
 from loopwright.model import unwrap
 from loopwright.optim import ZeroRedundancyOptimizer
+from loopwright.optim.zero import told_together
 from loopwright.runner import Runner
 
 ADAMW = {"type": "AdamW", "lr": 0.01, "weight_decay": 0.1}
@@ -57,8 +58,10 @@ def weights(runner):
 def main(folder):
     torch.set_num_threads(1)
     folder = Path(folder)
-    said = {"plain": weights(trained(folder / "plain", ADAMW))}
+    plain = trained(folder / "plain", ADAMW)
     runner = trained(folder / "zero", ZERO)
+    said = {"plain": weights(plain)}
+    said["together"] = [told_together(run.optim_wrapper) for run in (plain, runner)]
     said["zero"] = weights(runner)
     zero = runner.optim_wrapper.optimizer
     assert isinstance(zero, ZeroRedundancyOptimizer)

@@ -6,6 +6,7 @@ from loopwright.core.loop import TrainLoop
 from loopwright.core.points import POINTS, Priority, get_priority
 from loopwright.core.progress import Progress
 from loopwright.core.requests import Requests
+from loopwright.core.salvage import Salvage, salvage
 from loopwright.core.table import HookTable
 
 __all__ = [
@@ -15,10 +16,12 @@ __all__ = [
     "Priority",
     "Progress",
     "Requests",
+    "Salvage",
     "TrainLoop",
     "every",
     "get_priority",
     "interval_at",
     "next_val",
+    "salvage",
     "val_due",
 ]

@@ -43,6 +43,7 @@ _HOMES = {
         "MMSeparateDistributedDataParallel",
         "init_weights",
         "is_model_wrapper",
+        "is_sharded",
         "model_state",
         "unwrap",
         "wrap_model",

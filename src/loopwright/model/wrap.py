@@ -139,6 +139,11 @@ def unwrap(model: Any) -> nn.Module:
             return model  # type: ignore[no-any-return]
 
 
+def is_sharded(model: nn.Module) -> bool:
+    """Whether parameters lie in parts on several processes."""
+    return any(hasattr(p, "device_mesh") for p in unwrap(model).parameters())
+
+
 def model_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict of the model itself, children's wrappers taken out of its names too."""
     state = unwrap(model).state_dict()

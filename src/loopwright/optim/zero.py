@@ -20,6 +20,19 @@ _NOT_OPTIONS = ("params", "param_names")
 _NEED_ALL = ("LBFGS", "Lamb")
 
 
+def told_together(wrapper: Any) -> bool:
+    """Whether all processes must come together to tell the state of a wrapper's optimizers.
+
+    With several optimizers they also tell the gradients that one left for another.
+    """
+    if get_world_size() == 1:
+        return False
+    optimizer = getattr(wrapper, "optimizer", None)
+    ours = isinstance(optimizer, ZeroRedundancyOptimizer)
+    split = ours or hasattr(optimizer, "consolidate_state_dict")  # torch's of the same name
+    return split or hasattr(wrapper, "optim_wrappers")
+
+
 @OPTIMIZERS.register_module()
 class ZeroRedundancyOptimizer(Optimizer):
     """The optimizer `optimizer_type`, its state split over the processes of a data-parallel run.

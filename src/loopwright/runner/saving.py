@@ -8,9 +8,12 @@ from typing import Any
 
 from loopwright.build.policies import faults
 from loopwright.checkpoint import CheckpointError, SaveError, Store, digest, nonfinite
+from loopwright.core import salvage
 from loopwright.dist import any_rank
+from loopwright.model import is_sharded
+from loopwright.optim.zero import told_together
 from loopwright.runner.changes import machine
-from loopwright.runner.sharding import gathered, is_sharded
+from loopwright.runner.sharding import gathered
 from loopwright.runner.state import in_window, pack
 
 PASSING = ("preempt_", "crash_")
@@ -129,16 +132,19 @@ def save_after_error(runner: Any, error: BaseException) -> None:
         return
     if runner.rank != 0:
         return
-    loop = runner.train_loop
-    if is_sharded(runner.model):
-        runner.logger.warning("the state lies on several processes: no checkpoint after an error")
-        return
-    if not loop.core.whole or in_window(runner.optim_wrapper):
-        runner.logger.warning("the state is not whole after this error: no checkpoint written")
+    wrapper = runner.optim_wrapper
+    found = salvage(
+        error,
+        whole=runner.train_loop.core.whole,
+        in_window=in_window(wrapper),
+        scattered=is_sharded(runner.model) or told_together(wrapper),
+    )
+    if found.against is not None:
+        runner.logger.warning(found.against)
         return
     why: dict[str, Any] = {"error": f"{type(error).__name__}: {error}"[:500]}
-    if isinstance(error, FloatingPointError):
-        why["good"] = False  # the same numbers would come again: better from an earlier one
+    if not found.good:
+        why["good"] = False
     _save_now(runner, f"crash_iter_{runner.iter}", why)
 
 

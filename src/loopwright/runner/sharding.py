@@ -10,11 +10,6 @@ from torch import Tensor, nn
 from loopwright.model import unwrap, whole
 
 
-def is_sharded(model: nn.Module) -> bool:
-    """Whether parameters lie in parts on several processes."""
-    return any(hasattr(p, "device_mesh") for p in unwrap(model).parameters())
-
-
 def gathered(state: Any, *, keep: bool) -> Any:
     """The state with every sharded tensor whole and on the CPU; all processes must say it at once.
 

@@ -8,10 +8,10 @@ from torch import nn
 
 from loopwright.build.policies import on_resume
 from loopwright.dist import all_gather
-from loopwright.model import unwrap
+from loopwright.model import is_sharded, unwrap
 from loopwright.optim.resume import resume_schedulers
 from loopwright.runner.changes import load_position
-from loopwright.runner.sharding import is_sharded, spread
+from loopwright.runner.sharding import spread
 
 
 def pack(

@@ -13,7 +13,13 @@ from loopwright.dist.signals import agree, leave, listening
 from loopwright.hooks.bind import binder, own_bind
 from loopwright.log import EventStorage
 from loopwright.trainer.states import hook_states, load_hook_states
-from loopwright.trainer.stopping import UNSAVED, saver_of
+from loopwright.trainer.stopping import (
+    UNSAVED,
+    Weights,
+    save_after_error,
+    saver_after_error,
+    saver_of,
+)
 from loopwright.trainer.views import TrainerAsRunner
 
 logger = logging.getLogger("loopwright.trainer")
@@ -120,6 +126,7 @@ class TrainerBase:
         After SIGTERM or SIGINT all ranks finish the iteration, a checkpoint is written by the
         checkpointer there is, and SystemExit(75) or KeyboardInterrupt is raised. Without a
         checkpointer the exit code of SIGTERM is 143: nothing to go on from. SIGUSR1 saves alone.
+        After an error the checkpointer saves the state before the iteration that failed, if whole.
         """
         logger.info("starting training from iteration %d", start_iter)
         self._begin(start_iter, max_iter)
@@ -175,6 +182,10 @@ class TrainerBase:
         self._wire()
 
     def _end_badly(self, error: BaseException) -> None:
+        try:
+            save_after_error(self, error)
+        except Exception as second:
+            error.add_note(f"saving after this error failed too: {second!r}")
         try:
             self.after_train()
         except Exception as second:
@@ -250,6 +261,8 @@ class StepLoop(TrainLoop):
         super().__init__(trainer._step, trainer._told(), trainer.progress, wishes)
         self.trainer, self.storage = trainer, trainer.storage
         self.alone = dist.get_world_size() == 1
+        saver = saver_after_error(trainer)
+        self.weights = Weights(None if saver is None else saver[0].model)
         self.agree = self._hear
 
     def run(self, batches: Iterator[Any], until: int) -> None:
@@ -259,7 +272,9 @@ class StepLoop(TrainLoop):
 
     def run_iter(self, batch_idx: int, data_batch: Any) -> None:
         """One iteration; the storage then stands at the next, or at the end."""
+        self.weights.look()
         super().run_iter(self.progress.iter, data_batch)
+        self.weights.forget()
         self.storage.iter = self.progress.iter
 
     def _hear(self) -> None:

@@ -12,7 +12,15 @@ from typing import Any
 from torch import nn
 
 from loopwright import dist
-from loopwright.checkpoint import Store, find_state_dict, load_any, load_weights
+from loopwright.checkpoint import (
+    CheckpointError,
+    Entry,
+    Store,
+    find_state_dict,
+    load_any,
+    load_weights,
+    nonfinite,
+)
 from loopwright.core.nearest import did_you_mean
 from loopwright.files import atomic_write
 from loopwright.model import model_state, unwrap
@@ -65,23 +73,45 @@ class Checkpointer:
     # -- saving ----------------------------------------------------------------------------
 
     def save(self, name: str, *, tag: bool = True, **extra: Any) -> None:
-        """Write ``<name>.pth`` with everything and ``extra``; ``tag`` makes it the last one."""
+        """Write ``<name>.pth`` with everything and ``extra``; ``tag`` makes it the last one.
+
+        Weights that hold NaN or infinity never become the last one: a resume goes on from the one
+        before, and nothing older is deleted on their account.
+        """
         if not self.save_dir or not self.save_to_disk:
             return
         state: dict[str, Any] = {"model": model_state(self.model)}
         state |= {key: each.state_dict() for key, each in self.checkpointables.items()}
         state |= extra
+        bad = self._spoiled(state["model"])
+        if bad:
+            logger.error("%s holds NaN or infinity (%s): not resumed from", name, bad[0])
+        tag = tag and not bad
         last = None if tag else self._tagged()
-        meta = {"tagged": tag}
+        meta = {"tagged": tag, **({"good": False} if bad else {})}
         step = int(extra.get("iteration", -1)) + 1
         self.store.save(name + SUFFIX, state, step=step, meta=meta)
         if not tag:
             self._untag(last)
         logger.info("Saved checkpoint to %s", os.path.join(self.save_dir, name + SUFFIX))
 
+    def _spoiled(self, weights: dict[str, Any]) -> list[str]:
+        """Learned weights that are not finite; a buffer may mean its infinity."""
+        learned = {n for n, p in unwrap(self.model).named_parameters() if p.requires_grad}
+        return nonfinite({"model": {n: weights[n] for n in learned & weights.keys()}})
+
     def _tagged(self) -> str | None:
         path = self._hint()
         return _read(path) if os.path.exists(path) else None
+
+    def _last(self) -> Entry | None:
+        """The tagged checkpoint that was written last, whatever its iteration."""
+        tagged = [
+            entry
+            for entry in self.store.entries()
+            if not isinstance(entry.meta, dict) or entry.meta.get("tagged", True)
+        ]
+        return max(tagged, key=lambda entry: entry.sequence, default=None)
 
     def _hint(self) -> str:
         return os.path.join(self.save_dir, "last_checkpoint")
@@ -102,11 +132,16 @@ class Checkpointer:
         """The newest whole checkpoint that was tagged as last, or an empty text."""
         if not self.save_dir or not os.path.isdir(self.save_dir):
             return ""
-        for entry in reversed(self.store.entries()):
-            if not isinstance(entry.meta, dict) or entry.meta.get("tagged", True):
-                return os.path.join(self.save_dir, entry.name)
+        last = self._last()
+        if last is not None:
+            return os.path.join(self.save_dir, last.name)
         foreign = self._tagged()
         return os.path.join(self.save_dir, foreign) if foreign else ""
+
+    def holds(self, iteration: int) -> bool:
+        """Whether the last checkpoint is that of an iteration."""
+        last = self._last()
+        return last is not None and last.step == iteration + 1
 
     def get_all_checkpoint_files(self) -> list[str]:
         return [os.path.join(self.save_dir, name) for name in self.store.names()]
@@ -182,19 +217,32 @@ class PeriodicSaver:
             return
         pattern = re.compile(re.escape(self.file_prefix) + r"_\d{7,}" + re.escape(SUFFIX))
         store = self.checkpointer.store
-        regular = [name for name in store.names() if pattern.fullmatch(name)]
-        for name in regular[: -self.max_to_keep]:
-            store.delete(name)
+        regular = [entry for entry in store.entries() if pattern.fullmatch(entry.name)]
+        regular.sort(key=lambda entry: entry.sequence)
+        for entry in regular[: -self.max_to_keep]:
+            try:
+                store.delete(entry.name)
+            except CheckpointError as error:
+                logger.warning("kept: %s", error)
 
 
 class PeriodicCheckpointer(PeriodicSaver, HookBase):
-    """`PeriodicSaver` as a hook: saves in after_step."""
+    """`PeriodicSaver` as a hook: saves in after_step.
+
+    ``reached`` is the iteration in which it last had its turn: an error in a hook behind it finds
+    the state as it would have saved it.
+    """
+
+    reached = -1
 
     def before_train(self) -> None:
         self.max_iter = self.trainer.max_iter
+        self.reached = -1
 
     def after_step(self) -> None:
-        self.step(self.trainer.iter)
+        iteration = self.trainer.iter
+        self.step(iteration)
+        self.reached = iteration
 
 
 class BestCheckpointer(HookBase):
