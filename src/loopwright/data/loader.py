@@ -8,18 +8,18 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from loopwright.data.batching import Batching, in_batches
 from loopwright.data.collate import pseudo_collate
 from loopwright.data.faults import BadSamples, DatasetChangedError
 from loopwright.data.fetch import Collate, Fetcher, Task
 from loopwright.data.fingerprint import fingerprint
 from loopwright.data.pin import pinned, pinned_ahead
-from loopwright.data.position import Positioned
 from loopwright.data.samplers import DefaultSampler
 from loopwright.data.tasks import from_batch_sampler, from_pieces, gives_each_once, in_a_stream
 from loopwright.data.workers import Pool, WorkerSettings
 
 
-class Loader(Positioned):
+class Loader(Batching):
     """Batches of a dataset with a length, from any epoch and batch on.
 
     ``iter`` gives the rest of the current epoch: from ``set_position`` once, else from its start.
@@ -47,40 +47,23 @@ class Loader(Positioned):
         bad_samples: BadSamples | None = None,
         workers: WorkerSettings | None = None,
     ) -> None:
-        super().__init__()
-        self.dataset = dataset
+        super().__init__(
+            dataset,
+            collate_fn,
+            num_batch_per_epoch=num_batch_per_epoch,
+            pin_memory=pin_memory,
+            workers=workers,
+        )
         self.batch_sampler = batch_sampler
         self.sampler = _sampler_of(dataset, sampler, batch_sampler, seed)
         self.batch_size = getattr(batch_sampler, "batch_size", batch_size)
         self.drop_last = getattr(batch_sampler, "drop_last", drop_last)
-        self.collate_fn = collate_fn
-        self.num_batch_per_epoch = num_batch_per_epoch
-        self.pin_memory = pin_memory
         self.seed = seed
         self.bad_samples = bad_samples
-        self.workers = workers or WorkerSettings(count=0)
         self._distinct = gives_each_once(self.sampler)
         self._endless = bool(getattr(self.sampler, "endless", False)) and batch_sampler is None
         self._fetcher: Fetcher | None = None
         self._shown: list[Any] = []
-        self._pool: Pool | None = None
-
-    # -- what it is ------------------------------------------------------------------------
-
-    @property
-    def num_workers(self) -> int:
-        return self.workers.count
-
-    @property
-    def persistent_workers(self) -> bool:
-        return self.workers.persistent
-
-    @property
-    def length(self) -> int | None:
-        """Batches an epoch, or None where that is not known."""
-        count = self._batches()
-        limit = self.num_batch_per_epoch
-        return count if limit is None else limit if count is None else min(limit, count)
 
     def _batches(self) -> int | None:
         try:
@@ -89,7 +72,7 @@ class Loader(Positioned):
             samples = len(self.sampler)
         except TypeError:
             return None
-        return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
+        return in_batches(samples, self.batch_size, drop_last=self.drop_last)
 
     # -- where it is -----------------------------------------------------------------------
 
@@ -232,12 +215,6 @@ class Loader(Positioned):
         if self.bad_samples is not None:
             for one in bad:
                 self.bad_samples.note(one)
-
-    def close(self) -> None:
-        """End the workers, if any are kept."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
 
 
 def _sampler_of(dataset: Any, sampler: Any, batch_sampler: Any, seed: int) -> Any:

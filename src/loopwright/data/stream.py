@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import get_worker_info
 
+from loopwright.data.batching import Batching, in_batches
 from loopwright.data.collate import pseudo_collate
 from loopwright.data.fetch import Collate, Fetched
 from loopwright.data.pin import pinned
-from loopwright.data.position import Positioned
 from loopwright.data.randomness import H, seed_sample
 from loopwright.data.workers import Pool, WorkerSettings
 
@@ -87,7 +87,7 @@ class StreamFetcher:
         return (samples[0] if self.batch_size is None else self.collate(samples)), False
 
 
-class StreamLoader(Positioned):
+class StreamLoader(Batching):
     """Batches of an iterable dataset; ``len`` only where the dataset or a limit says it.
 
     A dataset with ``state_dict``/``load_state_dict`` is resumed through them, another one by
@@ -106,16 +106,16 @@ class StreamLoader(Positioned):
         seed: int = 0,
         workers: WorkerSettings | None = None,
     ) -> None:
-        super().__init__()
-        self.dataset = dataset
+        super().__init__(
+            dataset,
+            collate_fn,
+            num_batch_per_epoch=num_batch_per_epoch,
+            pin_memory=pin_memory,
+            workers=workers,
+        )
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self.collate_fn = collate_fn
-        self.num_batch_per_epoch = num_batch_per_epoch
-        self.pin_memory = pin_memory
-        self.workers = workers or WorkerSettings(count=0)
         self.fetch = StreamFetcher(dataset, collate_fn, batch_size, drop_last=drop_last, seed=seed)
-        self._pool: Pool | None = None
         count = max(self.workers.count, 1)
         self._counts = [0] * count
         self._states: list[Any] = [None] * count
@@ -123,24 +123,12 @@ class StreamLoader(Positioned):
         self._turn = 0
         self._restored = False
 
-    @property
-    def num_workers(self) -> int:
-        return self.workers.count
-
-    @property
-    def persistent_workers(self) -> bool:
-        return self.workers.persistent
-
-    @property
-    def length(self) -> int | None:
-        """Batches an epoch, or None where that is not known."""
-        size, limit = self.batch_size or 1, self.num_batch_per_epoch
+    def _batches(self) -> int | None:
         try:
             samples = len(self.dataset)
         except TypeError:
-            return limit
-        count = samples // size if self.drop_last else -(-samples // size)
-        return count if limit is None else min(limit, count)
+            return None
+        return in_batches(samples, self.batch_size or 1, drop_last=self.drop_last)
 
     def set_position(self, epoch: int, batch: int) -> None:
         """Stand before a batch; a saved state stays only where it is the state there."""
@@ -249,9 +237,3 @@ class StreamLoader(Positioned):
         self._counts, self._states = list(state["counts"]), list(state["states"])
         self._ended, self._turn = list(state["ended"]), state["turn"]
         self._restored = True
-
-    def close(self) -> None:
-        """End the workers, if any are kept."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
