@@ -18,7 +18,7 @@ def load(kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     found = []
     for path in sorted(VECTORS.glob(f"{kind}*.json")):
         file = json.loads(path.read_text())
-        found += [(case, file["meta"]) for case in file["cases"]]
+        found += [(case, file.get("meta", {})) for case in file["cases"]]
     return found
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from loopwright.optim import build_optim_wrapper
 from loopwright.optim.constructor import DefaultOptimWrapperConstructor
+from loopwright.optim.optimizers import optimizer_class
 
 Case = dict[str, Any]
 
@@ -44,10 +45,34 @@ def _lr(case: Case) -> Any:
     return case["optim_wrapper"].get("optimizer", {}).get("lr")
 
 
+SCALING = ("loss_scale", "dtype", "use_fsdp", "opt_level")
+"""Options of the wrappers that scale: how a loss is scaled does not change groups."""
+
+OF_GROUPS = ("lr", "weight_decay", "model_type", "layer_decay_rate", "batch_size_per_gpu")
+"""What constructors read of an optimizer: enough where it is another library's."""
+
+
 def config(case: Case) -> dict[str, Any]:
-    """The config with a plain wrapper: how a loss is scaled does not change groups."""
-    plain = {k: v for k, v in case["optim_wrapper"].items() if k != "loss_scale"}
+    """The config with a plain wrapper, and a known optimizer in the place of an unknown one."""
+    plain = {k: v for k, v in case["optim_wrapper"].items() if k not in SCALING}
+    optimizer = plain.get("optimizer")
+    if optimizer and not _is_known(optimizer):
+        own = {k: v for k, v in optimizer.items() if k in OF_GROUPS}
+        plain["optimizer"] = {**own, "type": "AdamW"}
     return {**plain, "type": "OptimWrapper"}
+
+
+def _is_known(optimizer: dict[str, Any]) -> bool:
+    try:
+        return optimizer_class(optimizer) is not None
+    except LookupError:
+        return False
+
+
+def test_an_optimizer_of_another_library_has_a_stand_in() -> None:
+    there = {"type": "Sophia", "lr": 0.5, "rho": 0.1}
+    found = config({"optim_wrapper": {"optimizer": there, "dtype": "bfloat16"}})
+    assert found == {"optimizer": {"type": "AdamW", "lr": 0.5}, "type": "OptimWrapper"}
 
 
 def test_groups_are_the_recorded_ones(
