@@ -1,6 +1,7 @@
 """Alias packages: what answers, who wins, what is said of names that are not there."""
 
 import importlib
+import logging
 import sys
 
 import pytest
@@ -187,3 +188,23 @@ def test_the_d2_names_are_ours():
         assert not hasattr(PeriodicCheckpointer, "after_step"), "there it is no hook"
     finally:
         compat.uninstall("detectron2")
+
+
+def test_a_logger_is_set_up_as_there_and_scripts_lines_go_with_ours(tmp_path):
+    compat.install("detectron2")
+    from detectron2.utils.logger import setup_logger
+
+    said = logging.getLogger("detectron2.tools")
+    mine = setup_logger(str(tmp_path), distributed_rank=1, color=False, name="my_project")
+    whole = setup_logger(output=str(tmp_path), distributed_rank=2, abbrev_name="d2")
+    said.info("from a script")
+    mine.info("from a project")
+    compat.uninstall("detectron2")
+    said.warning("behind the end")
+    assert whole is logging.getLogger("detectron2")
+    assert "detectron2.tools]: INFO from a script" in (tmp_path / "log.txt.rank2").read_text()
+    assert "behind the end" not in (tmp_path / "log.txt.rank2").read_text()
+    assert "from a project" in (tmp_path / "log.txt.rank1").read_text()
+    for handler in list(mine.handlers):
+        mine.removeHandler(handler)
+        handler.close()

@@ -51,6 +51,8 @@ def test_a_training_script_trains_resumes_and_evaluates(command, config, tmp_pat
     assert [x["iteration"] for x in lines if "tta/error" in x] == [120], "also behind the writer"
     assert sum("slow" in x for x in lines) == 12
     assert all("some_accuracy" in x for x in lines if "total_loss" in x)
+    told = (folder / "log.txt").read_text(encoding="utf-8")
+    assert "detectron2.mine]: INFO slowing down" in told, "what a script's own logger says"
 
     more = command(["--config-file", config, "--resume", *where, "SOLVER.MAX_ITER", "140"])
     assert (folder / "last_checkpoint").read_text() == "model_final.pth"

@@ -40,6 +40,7 @@ def install(name: str, *, force: bool = False, more: Iterable[str] = ()) -> None
     _INSTALLED[name] = finder
     if name == "detectron2":
         allow_packages(*detectron2.PACKAGES)
+        detectron2.hand_lines_to("loopwright")
 
 
 def uninstall(name: str) -> None:
@@ -53,6 +54,8 @@ def uninstall(name: str) -> None:
     finder.leave()
     if name == "mmengine":
         libraries.forget()
+    if name == "detectron2":
+        detectron2.hand_lines_to("root")
 
 
 def installed() -> tuple[str, ...]:

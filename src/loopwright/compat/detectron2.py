@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from loopwright.compat.finder import Alias
@@ -20,7 +21,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "detectron2.utils.events": ("loopwright.log",),
     "detectron2.utils.comm": ("loopwright.compat.d2_ranks", "loopwright.dist"),
     "detectron2.utils.env": ("loopwright.compat.d2_ranks",),
-    "detectron2.utils.logger": (*_TRAINER, *_SMALL),
+    "detectron2.utils.logger": ("loopwright.compat.d2_logging", *_SMALL),
     "detectron2.utils.registry": _SMALL,
     "detectron2.utils.collect_env": _SMALL,
     "detectron2.solver": _SOLVER,
@@ -122,6 +123,12 @@ _ELSEWHERE = {
     "add_deeplab_config": "projects",
 }
 PACKAGES = ("detectron2", "fvcore")
+
+
+def hand_lines_to(logger: str) -> None:
+    """Let what scripts say to ``logging.getLogger("detectron2")`` go where a logger's lines go."""
+    for name in PACKAGES:
+        logging.getLogger(name).parent = logging.getLogger(logger)
 
 
 class EngineAlias(Alias):

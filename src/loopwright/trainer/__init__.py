@@ -43,7 +43,12 @@ from loopwright.trainer.solver import (
     build_optimizer,
     maybe_add_gradient_clipping,
 )
-from loopwright.trainer.timing import IterationTimer, TorchMemoryStats, TorchProfiler
+from loopwright.trainer.timing import (
+    AutogradProfiler,
+    IterationTimer,
+    TorchMemoryStats,
+    TorchProfiler,
+)
 from loopwright.trainer.yacs_source import build_model
 
 __all__ = [
@@ -65,6 +70,7 @@ __all__ = [
     "set_global_cfg",
     "DEFAULT_TIMEOUT",
     "AMPTrainer",
+    "AutogradProfiler",
     "BestCheckpointer",
     "CallbackHook",
     "Checkpointer",

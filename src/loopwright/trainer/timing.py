@@ -113,6 +113,18 @@ class TorchProfiler(HookBase):
             profiler.export_chrome_trace(os.path.join(self._folder, name))
 
 
+class AutogradProfiler(TorchProfiler):
+    """`TorchProfiler` under its older name: a trace file for each iteration that is profiled."""
+
+    def __init__(
+        self, enable_predicate: Callable[[Any], bool], output_dir: str, *, use_cuda: bool = True
+    ) -> None:
+        kinds = [torch.profiler.ProfilerActivity.CPU]
+        if use_cuda and torch.cuda.is_available():
+            kinds.append(torch.profiler.ProfilerActivity.CUDA)
+        super().__init__(enable_predicate, output_dir, activities=kinds, save_tensorboard=False)
+
+
 class TorchMemoryStats(HookBase):
     """Says reserved and allocated GPU memory every ``period`` iterations, ``max_runs`` times.
 
