@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,15 @@ from torch import Tensor, nn
 from loopwright.optim import build_optim_wrapper, build_param_scheduler
 
 Case = dict[str, Any]
+
+BUILT_ANYWAY: list[tuple[Callable[[Case], bool], str]] = [
+    (
+        lambda cfg: "lr" not in cfg["optimizer"] and bool(cfg.get("paramwise_cfg")),
+        "what multiplies an lr multiplies the default one where the config gives none",
+    ),
+    (lambda cfg: cfg.get("type") == "AmpOptimWrapper", "mixed precision needs no accelerator"),
+]
+"""Wrappers whose recorded error of building is none to us, and why."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +78,9 @@ class Traj:
 def test_the_trajectory_is_the_recorded_one_to_the_bit(traj_case: tuple[Case, Case]) -> None:
     case, meta = traj_case
     traj = Traj(case, meta)
-    if "build_error" in case:
+    if "build_error" in case and any(fits(case["optim_wrapper"]) for fits, _ in BUILT_ANYWAY):
+        assert traj.build() is not None
+    elif "build_error" in case:
         with pytest.raises((ValueError, TypeError)):
             traj.build()
     elif case["id"].startswith("lars"):
