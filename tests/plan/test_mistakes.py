@@ -63,6 +63,14 @@ TYPOS = [
     ("seed=0", "sede=0", "seed"),
     ("base_batch_size=4", "base_batchsize=4", "base_batch_size"),
     ("'accuracy/top1'", "'accuracy/top-1'", "accuracy/top1"),
+    ("type='default_collate'", "type='defualt_collate'", "default_collate"),
+    ("priority='LOWEST'", "priorty='LOWEST'", "'priority'"),
+    ("'SGD'", "'Sgd'", "did you mean 'SGD'"),
+    ("begin=0, end=3", "begn=0, end=3", "'begin'"),
+    ("by_epoch=False, begin", "by_epochs=False, begin", "'by_epoch'"),
+    ("max_epochs=max_epochs", "max_iters=max_epochs", "takes 'max_epochs' instead"),
+    ("lr_mult=2.0", "lr_mul=2.0", "'lr_mult'"),
+    ("weight_decay=0.0001),", "weight_decay=0.0001), _delet_=True,", "'_delete_'"),
 ]
 WRONG = [
     ("lr=0.01", "lr='1e-2'", "must be"),
@@ -75,6 +83,19 @@ WRONG = [
     ("draw=False", "draw='no'", "True or False"),
     ("accumulative_counts=1", "accumulative_counts=0", "at least 1"),
     ("val_interval=2", "val_interval=0", "at least 1"),
+    ("persistent_workers=False", "persistent_workers='no'", "True or False"),
+    ("deterministic=False", "deterministic='no'", "True or False"),
+    ("cudnn_benchmark=False", "cudnn_benchmark='off'", "True or False"),
+    ("enable=False", "enable='no'", "True or False"),
+    ("base_batch_size=4", "base_batch_size=0", "at least 1"),
+    ("enable=False", "enable='no'", "True or False"),
+    ("topk=(1, 5)", "topk=(1, '5')", "a list of whole numbers"),
+    ("topk=(1, 5)", "topk=(0, 5)", "must be positive"),
+    ("val_begin=1", "dynamic_intervals=[3, 1]", "pairs of a start and an interval"),
+    ("val_begin=1", "dynamic_intervals=[(3, '1')]", "pairs of a start and an interval"),
+    ("momentum=0.9", "momentum=0.0, nesterov=True", "Nesterov"),
+    ("save_best='accuracy/top1'", "save_best='auto', rule='max'", "'greater' or 'less'"),
+    ("max_norm=1.0", "type='nrom', max_norm=1.0", "did you mean 'norm'"),
 ]
 UNREACHABLE = [
     ("milestones=[8, 11]", "milestones=[8, 16]", "milestone 16"),
@@ -154,6 +175,40 @@ def test_a_preprocessor_may_stand_in_the_model_or_beside_it(tmp_path):
     ):
         plan = plan_of(WHOLE.replace(toy, written), tmp_path)
         assert [str(f) for f in plan.errors] == []
+
+
+def test_a_misspelt_word_brings_no_doubts_that_follow_from_it(tmp_path):
+    for old, new in (
+        ("interval=1, save_best='accuracy/top1'", "by_epochs=False, interval=50"),
+        ("enable=False, base_batch_size=4", "enabled=True, base_batch_size=16"),
+        ("max_epochs=max_epochs", "max_iters=max_epochs"),
+    ):
+        assert len(plan_of(spoiled(old, new)[0], tmp_path).findings) == 1, new
+
+
+def test_a_value_that_a_part_deep_inside_refuses_is_told_at_its_own_line(tmp_path):
+    model = "model = dict(\n  type='ImageClassifier', head=None, backbone=dict(\n    type='ResNet',"
+    [error] = plan_of(
+        WHOLE.replace("model = dict(type='ToyResNet'", f"{model}\n    depth=19)"), tmp_path
+    ).errors
+    assert error.path == "model.backbone.depth"
+    assert error.origin.endswith("spoiled.py:6")
+
+
+def test_a_batch_of_none_is_no_crash_where_the_rate_is_scaled(tmp_path):
+    text = spoiled("batch_size=4,\n    num", "batch_size=0,\n    num")[0]
+    [error] = plan_of(text.replace("enable=False", "enable=True"), tmp_path).errors
+    assert error.path == "train_dataloader.batch_size"
+
+
+def test_a_misspelt_module_of_the_users_own_is_an_error(tmp_path):
+    (tmp_path / "own_parts.py").touch()
+    for listed, count in (("['own_part']", 1), ("['own_parts', 'mmelsewhere.parts']", 0)):
+        text = f"{WHOLE}\ncustom_imports = dict(imports={listed})\n"
+        (tmp_path / "spoiled.py").write_text(text)
+        plan = make_plan(Config.fromfile(str(tmp_path / "spoiled.py")))
+        assert [f.path for f in plan.errors] == ["custom_imports.imports"] * count
+        assert all("did you mean 'own_parts'" in f.message for f in plan.errors)
 
 
 def test_several_mistakes_are_told_at_once(tmp_path):

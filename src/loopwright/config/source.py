@@ -39,10 +39,17 @@ def _not_found(path: str, fault: OSError) -> str:
     return f"cannot read {shown(path)}: {fault.strerror}{near_file(path)}"
 
 
+def _folders(inside: str) -> list[str]:
+    return next(os.walk(inside), ("", [], []))[1]
+
+
 def near_file(path: str) -> str:
     """``"; did you mean 'x.py'?"`` for a file that is not there."""
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
-        return f"; there is no folder {shown(folder)}"
+        above = os.path.dirname(folder) or "."
+        near = get_close_matches(os.path.basename(folder), _folders(above), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"; there is no folder {shown(folder)}{hint}"
     close = [n for n in get_close_matches(name, os.listdir(folder), n=1) if n != name]
     return f"; did you mean {close[0]!r}?" if close else ""

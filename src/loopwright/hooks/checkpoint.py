@@ -200,12 +200,13 @@ def _rules_of(
     save_best: str | Sequence[str] | None, rule: str | Sequence[str] | None, keys: dict[str, Any]
 ) -> dict[str, Rule]:
     """Metric to ``'greater'`` or ``'less'``; raises ValueError for a rule that is neither."""
+    rules = [_rule(one) for one in ([rule] if isinstance(rule, str) else rule or ())]
     if save_best is None or save_best == "auto":
         return {}
     metrics = [save_best] if isinstance(save_best, str) else list(save_best)
     if rule is None:
         return {metric: infer_rule(metric, **_given(keys)) for metric in metrics}
-    rules = [_rule(one) for one in ([rule] * len(metrics) if isinstance(rule, str) else rule)]
+    rules = rules * len(metrics) if isinstance(rule, str) else rules
     if len(rules) != len(metrics):
         raise ValueError(f"save_best has {len(metrics)} metrics but rule has {len(rules)}")
     return dict(zip(metrics, rules, strict=True))

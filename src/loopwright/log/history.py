@@ -6,6 +6,7 @@ import math
 import statistics
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from functools import reduce
 from itertools import islice
 from operator import add
@@ -241,6 +242,12 @@ class HistoryBuffer:
             raise ValueError(f"the statistic {method.__name__!r} is registered already: {known}")
         cls._statistics[method.__name__] = method
         return method
+
+    @classmethod
+    def misspelt(cls, name: str) -> str | None:
+        """The statistic that a name almost is; None for one that is there or may come yet."""
+        near = get_close_matches(str(name), cls._statistics, n=1, cutoff=0.75)
+        return near[0] if near and name not in cls._statistics else None
 
     def statistics(self, method_name: str, *args: Any, **kwargs: Any) -> Any:
         """Call the statistic of that name: one of ours or one registered.

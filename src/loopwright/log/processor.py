@@ -6,8 +6,10 @@ import dataclasses
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from loopwright.log.history import HistoryBuffer
 from loopwright.log.hub import MessageHub
 from loopwright.log.record import CustomStatistic, RecordSpec, custom_value, matches
 from loopwright.log.storage import EventStorage
@@ -41,6 +43,8 @@ class LogProcessor:
         log_with_hierarchy: bool = False,
         mean_pattern: str = r".*(loss|time|data_time|grad_norm).*",
     ) -> None:
+        if isinstance(window_size, int) and window_size < 1:
+            raise ValueError(f"window_size must be at least 1, got {window_size}")
         self.window_size, self.by_epoch = window_size, by_epoch
         self.num_digits, self.log_with_hierarchy = num_digits, log_with_hierarchy
         self.mean_pattern = mean_pattern
@@ -183,12 +187,18 @@ def custom_statistic(wish: Mapping[str, Any], *, by_epoch: bool, where: str) -> 
     known = {field.name for field in dataclasses.fields(CustomStatistic)} - {"arguments"}
     missing = {"data_src", "method_name"} - set(wish)
     if missing:
-        raise ValueError(f"{where} has no {' and no '.join(sorted(missing))}: {dict(wish)}")
+        meant = get_close_matches(min(missing), [str(key) for key in wish], n=1)
+        hint = f"; is {meant[0]!r} meant to be {min(missing)!r}?" if meant else ""
+        raise ValueError(f"{where} has no {' and no '.join(sorted(missing))}: {dict(wish)}{hint}")
     size = wish.get("window_size")
     if isinstance(size, str) and size not in ("epoch", "global"):
         raise ValueError(f"{where}.window_size must be a number, 'epoch' or 'global', got {size!r}")
     if size == "epoch" and not by_epoch:
         raise ValueError(f"{where}.window_size='epoch' needs by_epoch=True")
+    if near := HistoryBuffer.misspelt(wish["method_name"]):
+        raise ValueError(
+            f"{where}.method_name {wish['method_name']!r} is no statistic; did you mean {near!r}?"
+        )
     extra = tuple((k, v) for k, v in wish.items() if k not in known)
     return CustomStatistic(**{k: v for k, v in wish.items() if k in known}, arguments=extra)
 

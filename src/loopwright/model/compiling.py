@@ -73,7 +73,7 @@ def compile_model(model: nn.Module, cfg: Any = True) -> nn.Module:
     if not options.pop("enabled", True) or options.pop("disable", False):
         return model
     inner = unwrap(model)
-    chosen = _chosen(inner, options.pop("modules", None))
+    chosen = chosen_modules(inner, options.pop("modules", None))
     limit = _set_limits(options.pop("recompile_limit", None), options.pop("on_limit", "warn"))
     backend = CountingBackend(options, limit, stop=options.pop("on_failure", "warn") == "error")
     backend.report.modules = list(chosen)
@@ -89,7 +89,8 @@ def compile_report(model: nn.Module) -> CompileReport | None:
     return None if backend is None else backend.counted()
 
 
-def _chosen(model: nn.Module, globs: Any) -> dict[str, nn.Module]:
+def chosen_modules(model: nn.Module, globs: Any) -> dict[str, nn.Module]:
+    """The sub-modules that globs choose, by name; ValueError for one that matches none."""
     if globs is None:
         return {"": model}
     patterns = [globs] if isinstance(globs, str) else list(globs)

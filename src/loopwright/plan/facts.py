@@ -119,12 +119,26 @@ def validations_at(cfg: dict[str, Any], *, last: int, by_epoch: bool) -> tuple[i
         return ()
     interval = _number(train.get("val_interval", 1 if by_epoch else 1000)) or 0
     begin = _number(train.get("val_begin", 1)) or 1
-    dynamic = train.get("dynamic_intervals") or ()
+    dynamic = pairs_of(train.get("dynamic_intervals"))
     return tuple(
         k
         for k in range(1, last + 1)
         if val_due(k, interval=interval_at(k, interval, dynamic), begin=begin, last=last)
     )
+
+
+def pairs_of(given: Any) -> list[tuple[int, int]]:
+    """``dynamic_intervals`` as pairs of whole numbers; [] where it is something else.
+
+    >>> pairs_of([[10, 1]]), pairs_of([10, 1]), pairs_of([(10, "1")])
+    ([(10, 1)], [], [])
+    """
+    pairs = given if isinstance(given, list | tuple) else []
+    whole = all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and None not in map(_number, pair)
+        for pair in pairs
+    )
+    return [(start, interval) for start, interval in pairs] if whole else []
 
 
 def checkpoints_at(

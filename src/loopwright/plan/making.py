@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.plan.finding import Finding, Level, Node
 from loopwright.registry import UnknownNameError
 
@@ -18,10 +19,15 @@ _SAID = re.compile(
 
 @dataclass(slots=True)
 class Making:
-    """What was found while parts were made; ``trusting``: some names are not known here."""
+    """What was found while parts were made.
+
+    ``trusting``: some names are not known here; ``anothers``: names may mean classes of a library
+    that is not here, in place of ours.
+    """
 
     root: Node
     trusting: bool
+    anothers: bool = False
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -34,7 +40,8 @@ class Making:
         try:
             return act()
         except (ValueError, TypeError, UnknownNameError) as error:
-            if not self.trusting and not getattr(error, "known_later", False):
+            unsure = self.anothers or (self.trusting and isinstance(error, UnknownNameError))
+            if not unsure and not getattr(error, "known_later", False):
                 self.findings.append(located(self.root, path, str(error), "error"))
                 return None
             self._note(what, error)
@@ -59,10 +66,53 @@ def located(root: Node, path: str, message: str, level: Level) -> Finding:
     node = _under(root, path)
     while (inner := _named(node, message)) is not None:
         node = inner
-    told = message.removeprefix(f"{node.path} ")
+    node = _holding(node, message) or node
+    told = _without(node.path, message)
     place = f" ({node.inherited})"
     told = told.replace(place, "").replace(place[1:] + ": ", "")
-    return Finding(level, node.path, node.inherited, told)
+    return Finding(level, node.path, node.inherited, told + _meant(told))
+
+
+_CHOICE = re.compile(r"must be one of (?P<known>[\w, '-]+), got (?P<got>'[^']*')$")
+
+
+def _meant(message: str) -> str:
+    """The nearest of the words that a message says are known.
+
+    >>> _meant("split must be one of train, val, got 'trian'")
+    "; did you mean 'train'?"
+    """
+    said = _CHOICE.search(message)
+    return did_you_mean(said["got"].strip("'"), said["known"].split(", ")) if said else ""
+
+
+def _without(path: str, message: str) -> str:
+    """A message without the path, or the end of it, that its finding names anyway."""
+    keys = path.split(".")
+    tails = [f"{'.'.join(keys[i:])} " for i in range(len(keys))]
+    said = next((t for t in tails if message.startswith(t)), "")
+    rest = message.removeprefix(said)
+    return message if rest.startswith("(") else rest
+
+
+def _holding(node: Node, message: str) -> Node | None:
+    """The part further down whose key and value both stand in a message, if it is only one."""
+    found = [n for n in _below(node) if _word(n.path.rpartition(".")[2], message)]
+    key = {id(n): n.path.rpartition(".")[2] for n in found}
+    told = [n for n in found if _value_told(key[id(n)], n.value, message)]
+    told.sort(key=lambda n: message.index(key[id(n)]))
+    once = len({key[id(n)] for n in told}) == len(told)
+    return told[0] if told and once else None
+
+
+def _value_told(key: str, value: Any, message: str) -> bool:
+    return f"got {value!r}" in message or f"{key} ({value!r})" in message
+
+
+def _below(node: Node) -> Iterator[Node]:
+    for child in node.children():
+        yield child
+        yield from _below(child)
 
 
 def _under(root: Node, path: str) -> Node:
@@ -82,13 +132,12 @@ def _named(node: Node, message: str) -> Node | None:
     """The part under a key that stands in a message as a word or in quotes."""
     if not isinstance(node.value, dict):
         return None
-    for key in node.value:
-        name = str(key)
-        if f"{name!r}" in message or (len(name) > 2 and _word(name, message)):
-            return node.child(key)
-    return None
+    names = {key: str(key) for key in node.value}
+    said = [
+        k for k, n in names.items() if f"{n!r}" in message or (len(n) > 2 and _word(n, message))
+    ]
+    return node.child(min(said, key=lambda key: message.index(names[key]))) if said else None
 
 
 def _word(name: str, message: str) -> bool:
-    words = message.replace("[", " ").replace(".", " ").replace(",", " ").split()
-    return name in words
+    return name in re.findall(r"\w+", message)

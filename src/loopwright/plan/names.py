@@ -63,7 +63,7 @@ class Names:
 
     def _refuse_misspelt(self, registry: Registry, kind: Any) -> None:
         """Raise for a name that must be one of the user's own, misspelt."""
-        if not isinstance(kind, str) or not self.own or kind in self.own:
+        if not isinstance(kind, str) or kind in self.own:
             return
         near = misspelt(kind, self.own)
         if not near and _almost(registry, kind):
@@ -76,9 +76,7 @@ class Names:
 
     def nearest(self, name: str, known: Iterable[str]) -> list[str]:
         """The known name that one means which nobody knows; [] where it may be somebody's own."""
-        if self.custom:
-            return []
-        return misspelt(name, known) if self.library else get_close_matches(name, known, n=1)
+        return misspelt(name, known) if self.trusting else get_close_matches(name, known, n=1)
 
     def may_be_anothers(self, kind: Any, target: Any) -> bool:
         """Whether a bare name that ours answers may mean the library's class of that name."""
@@ -101,14 +99,17 @@ def _almost(registry: Registry, kind: Any) -> bool:
 
 
 def misspelt(name: str, known: Iterable[str]) -> list[str]:
-    """The known name that this one must mean: one small letter, or two swapped, apart.
+    """The known name that this one must mean: one small letter, two swapped, or the case apart.
 
     A capital or a figure more is a variant, as libraries name them.
 
-    >>> misspelt("ValLop", ["ValLoop"]), misspelt("ResNeXt", ["ResNet"])
-    (['ValLoop'], [])
+    >>> misspelt("ValLop", ["ValLoop"]), misspelt("ResNeXt", ["ResNet"]), misspelt("SDG", ["SGD"])
+    (['ValLoop'], [], ['SGD'])
     """
-    return [one for one in get_close_matches(name, known, n=1, cutoff=0.8) if _slip(name, one)]
+    names = list(known)
+    same = [one for one in names if sorted(one.lower()) == sorted(name.lower())]
+    near = [*same, *get_close_matches(name, names, n=1, cutoff=0.8)]
+    return [one for one in near if one.lower() == name.lower() or _slip(name, one)][:1]
 
 
 def _slip(one: str, other: str) -> bool:

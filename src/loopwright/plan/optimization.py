@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from loopwright.core.nearest import did_you_mean
 from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
+from loopwright.optim.kinds import options_of
 from loopwright.optim.options import (
     apex_not_offered,
     checked_clip,
@@ -20,6 +23,7 @@ from loopwright.optim.torch_kinds import PER_VALIDATION, TORCH, UNDRAWN
 from loopwright.optim.torch_nested import counts_updates
 from loopwright.plan.facts import Facts
 from loopwright.plan.finding import Finding, Node
+from loopwright.plan.making import located
 from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.optimizers import accumulation_of, optimizers_of, schedules_of
 from loopwright.plan.structure import Lookup, check_typed, unknown_keys
@@ -63,8 +67,12 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
     if isinstance(value.get("optimizer"), dict):
         optimizer = node.child("optimizer")
         own = tuple(k for k in optimizer.value if k not in TAKEN_OUT or "constructor" not in value)
-        yield from check_typed(optimizer, OPTIMIZERS, lookup, given=("params",), only=own)
-        yield from _numbers(optimizer, ("lr", "weight_decay", "momentum", "eps"))
+        numbers = list(_numbers(optimizer, ("lr", "weight_decay", "momentum", "eps")))
+        trial = None if numbers else _params
+        yield from check_typed(
+            optimizer, OPTIMIZERS, lookup, given=("params",), only=own, trial=trial
+        )
+        yield from numbers
     elif "constructor" not in value and "optimizer" not in value and _looks_single(value):
         near = get_close_matches("optimizer", [str(k) for k in value], n=1)
         hint = f"; is {near[0]!r} meant?" if near else ""
@@ -83,8 +91,22 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
         "DefaultOptimWrapperConstructor"
     ):
         yield from unknown_keys(node.child("paramwise_cfg"), PARAMWISE)
+        yield from _custom_keys(node.child("paramwise_cfg"))
     yield from _check_options(node)
     yield from _check_keys(node)
+
+
+def _custom_keys(paramwise: Node) -> Iterator[Finding]:
+    """The two rules of a custom key, misspelt; other words are options of the optimizer."""
+    if isinstance(paramwise.value.get("custom_keys"), dict):
+        for node in paramwise.child("custom_keys").children():
+            if isinstance(node.value, dict):
+                yield from unknown_keys(node, ("lr_mult", "decay_mult"), cutoff=0.75)
+
+
+def _params() -> tuple[Any, ...]:
+    torch = importlib.import_module("torch")
+    return ([torch.nn.Parameter(torch.zeros(1))],)
 
 
 TAKEN_OUT = ("batch_size_per_gpu", "layer_decay_rate", "model_type")
@@ -131,12 +153,7 @@ def _check_options(node: Node) -> Iterator[Finding]:
         try:
             check(node.value[key])
         except (TypeError, ValueError) as error:
-            yield node.error(_without_path(str(error), key), key)
-
-
-def _without_path(text: str, key: str) -> str:
-    """A message without the key that the finding names anyway."""
-    return text.removeprefix(f"{key} ")
+            yield located(node, key, str(error), "error")
 
 
 def _numbers(node: Node, keys: tuple[str, ...]) -> Iterator[Finding]:
@@ -198,6 +215,12 @@ def _check_schedule(
     node: Node, facts: Facts | None, lookup: Lookup, root: Node, *, accumulation: int
 ) -> Iterator[Finding]:
     kind, theirs = kind_of(node.value), torch_kind(node.value)
+    if theirs is None and kind in SCHEDULES:
+        known = (*options_of(SCHEDULES[kind][0]), *OF_ANY_SCHEDULE)
+        unknown = list(unknown_keys(node, known))
+        if unknown:
+            yield from unknown
+            return
     if theirs is not None:
         yield from _torch_rules(node, theirs)
     elif kind not in SCHEDULES:
@@ -218,6 +241,20 @@ def _check_schedule(
         yield node.error(text, key) if level == "error" else node.warning(text, key)
 
 
+OF_ANY_SCHEDULE = (
+    "type",
+    "begin",
+    "end",
+    "by_epoch",
+    "last_step",
+    "verbose",
+    "param_name",
+    "convert_to_iter_based",
+    "epoch_length",
+    "_scope_",
+)
+
+
 def _counts_iterations(entry: dict[str, Any]) -> bool:
     """Whether an entry is counted in iterations, whose number a plan may not know."""
     return not entry.get("by_epoch", True)
@@ -225,9 +262,10 @@ def _counts_iterations(entry: dict[str, Any]) -> bool:
 
 def _told_key(entry: dict[str, Any], text: str) -> str:
     """The option that a message is about: named in it, or milestones in the singular."""
-    for key in entry:
-        if key != "type" and (str(key) in text or (key == "milestones" and "milestone" in text)):
-            return str(key)
+    own = [str(key) for key in entry if key != "type"]
+    for key in [k for k in own if repr(k) in text] + own:
+        if re.search(rf"\b{key.removesuffix('s')}s?\b", text):
+            return key
     return "end" if "ends at" in text and "end" in entry else "type"
 
 

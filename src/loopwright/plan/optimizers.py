@@ -82,7 +82,7 @@ def scaled(values: dict[str, Any], facts: Facts | None, notes: list[str]) -> dic
     batch = facts.effective_batch if facts is not None else None
     base = scale.get("base_batch_size") if isinstance(scale, dict) else None
     enabled = isinstance(scale, dict) and bool(scale.get("enable"))
-    if not enabled or batch is None or not isinstance(base, int) or base <= 0:
+    if not enabled or not batch or batch < 0 or not isinstance(base, int) or base <= 0:
         return values
     changed: dict[str, Any] = {}
     for name, wrapper in optimizers_of(values).items():

@@ -4,14 +4,56 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from loopwright.config.provenance import origin_of
+from loopwright.core.nearest import did_you_mean
 
 MAX_BYTES = 1 << 20
 MAX_FILES = 200
+
+
+def absent(values: dict[str, Any]) -> Iterator[str]:
+    """What to say of listed modules that are not there while one of nearly that name is.
+
+    A module that is not here at all may be where the run is, and is not spoken of.
+    """
+    section = values.get("custom_imports")
+    if not isinstance(section, dict) or section.get("allow_failed_imports"):
+        return
+    folders = _folders(section)
+    for module in _listed(section):
+        top = module.partition(".")[0]
+        if top in sys.modules or any(_files(top, folders)) or _installed(top):
+            continue
+        hint = did_you_mean(top, [m.name for m in iter_modules(map(str, folders))], cutoff=0.8)
+        if hint and not any((folder / top).is_dir() for folder in folders):
+            yield f"there is no module {top!r}{hint}"
+
+
+def _installed(top: str) -> bool:
+    try:
+        return find_spec(top) is not None
+    except (ValueError, ImportError):
+        return False
+
+
+def _listed(section: dict[str, Any]) -> list[str]:
+    listed = section.get("imports") or []
+    listed = [listed] if isinstance(listed, str) else listed
+    return [str(module) for module in listed] if isinstance(listed, list | tuple) else []
+
+
+def _folders(section: dict[str, Any]) -> list[Path]:
+    """Where a run looks first: beside the config, and in the current folder."""
+    origin = origin_of(section, "imports")
+    beside = os.path.dirname(origin.file) if origin is not None else ""
+    return [Path(folder) for folder in dict.fromkeys((beside or ".", "."))]
 
 
 def registered(values: dict[str, Any]) -> dict[str, str]:
@@ -21,13 +63,10 @@ def registered(values: dict[str, Any]) -> dict[str, str]:
     section = values.get("custom_imports")
     if not isinstance(section, dict):
         return {}
-    listed = section.get("imports") or []
-    origin = origin_of(section, "imports")
-    beside = os.path.dirname(origin.file) if origin is not None else ""
-    folders = [Path(folder) for folder in dict.fromkeys((beside or ".", "."))]
+    folders = _folders(section)
     found: dict[str, str] = {}
-    for module in [listed] if isinstance(listed, str) else listed:
-        for name, file in _files(str(module), folders):
+    for module in _listed(section):
+        for name, file in _files(module, folders):
             found.update(dict.fromkeys(_names(file), name))
     return found
 

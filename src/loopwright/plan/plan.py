@@ -9,7 +9,7 @@ from typing import Any
 
 from loopwright.optim.specs import kind_of
 from loopwright.plan.facts import Facts, read_facts
-from loopwright.plan.finding import Finding, Node
+from loopwright.plan.finding import Finding, Node, without_echoes
 from loopwright.plan.fit import check_fit
 from loopwright.plan.hook_order import PlannedHook, at_points, hook_order
 from loopwright.plan.making import Making
@@ -69,7 +69,7 @@ def make_plan(
     root = Node(values, "")
     torch_part = with_model and values.get("model") is not None
     lookup = Names.of(values, imported=imported, hooks_only=not torch_part)
-    making = Making(root, trusting=lookup.trusting)
+    making = Making(root, lookup.trusting, anothers=lookup.library is not None)
     notes = making.notes
     samples = _samples(values, making) if torch_part and with_data else None
     facts = read_facts(values, samples=samples, world=world, epoch_length=epoch_length)
@@ -109,12 +109,15 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
 
 
 def _findings(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]:
-    yield from explained(root, _checks(root, facts, lookup))
+    yield from explained(root, without_echoes(_checks(root, facts, lookup)))
 
 
 def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]:
     yield from check_keys(root)
-    yield from check_loops(root, lookup)
+    loops = list(check_loops(root, lookup))
+    yield from loops
+    if any(f.level == "error" and f.path.startswith("train_cfg") for f in loops):
+        facts = None  # nothing is held against a length that is not meant
     yield from check_model(root, lookup)
     yield from check_loaders(root, lookup)
     yield from check_optimization(root, lookup)
@@ -156,6 +159,10 @@ def _model(values: dict[str, Any], world: int, making: Making) -> Any:
     preprocessor = values.get("data_preprocessor")
     model = making.attempt(lambda: part.make_model(values["model"], preprocessor), "model", "model")
     ranks = world if _sharded(values) else 1
+    compiled = values.get("compile")
+    if model is not None and isinstance(compiled, dict):
+        choose = importlib.import_module("loopwright.model.compiling").chosen_modules
+        making.attempt(lambda: choose(model, compiled.get("modules")), "choice", "compile")
     read = making.attempt(
         lambda: part.read_model(model, wrapper, averaged=_averaged(values), ranks=ranks),
         "table of parameter groups",

@@ -8,13 +8,15 @@ from typing import Any
 from loopwright.build.sets import evaluators_of, named_sets, set_options
 from loopwright.config import ConfigError
 from loopwright.optim.specs import kind_of
+from loopwright.plan.facts import pairs_of
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.signature import misfits
-from loopwright.plan.structure import Lookup, check_typed, unknown_keys
+from loopwright.plan.structure import Lookup, check_typed, unknown_keys, wrong_values
 from loopwright.registry import (
     DATA_SAMPLERS,
     DATASETS,
+    FUNCTIONS,
     LOOPS,
     METRICS,
     MODELS,
@@ -53,8 +55,20 @@ LOADER = (
     "in_order",
     "generator",
 )
+LOADER_VALUES = {
+    "persistent_workers": bool,
+    "drop_last": bool,
+    "pin_memory": bool,
+    "num_batch_per_epoch": int | None,
+    "prefetch_factor": int | None,
+}
 PARTS = ("backbone", "neck", "head", "encoder", "decoder", "data_preprocessor")
 """Keys of a model under which models stand, beside those that end with _head."""
+_LENGTHS = {
+    "EpochBasedTrainLoop": ("max_epochs", "max_iters"),
+    "IterBasedTrainLoop": ("max_iters", "max_epochs"),
+}
+"""How a loop says how long it is, and how the other one does."""
 _WHOLE = ("max_epochs", "max_iters", "val_begin", "val_interval")
 
 
@@ -104,11 +118,25 @@ def _check_loop(node: Node, name: str, *, training: bool) -> Iterator[Finding]:
         yield node.error("needs type='EpochBasedTrainLoop' (or 'IterBasedTrainLoop') or by_epoch")
         return
     known = ("type", "by_epoch", "_scope_", *BUILT_IN_LOOPS[name])
-    yield from unknown_keys(node, known)
+    needed, other = _LENGTHS.get(name, ("", ""))
+    mistaken = other if other in value else ""
+    if mistaken:
+        yield node.error(f"{name} takes {needed!r} instead", mistaken)
+    unknown = unknown_keys(node, known)
+    yield from (f for f in unknown if not mistaken or f.path != f"{node.path}.{mistaken}")
     yield from _whole_numbers(node)
-    needed = {"EpochBasedTrainLoop": "max_epochs", "IterBasedTrainLoop": "max_iters"}.get(name)
-    if needed is not None and needed not in value:
+    yield from _intervals(node)
+    if needed and needed not in value and not mistaken:
         yield node.error(f"{name} needs {needed!r}", "type")
+
+
+def _intervals(node: Node) -> Iterator[Finding]:
+    given = node.value.get("dynamic_intervals")
+    if given and not pairs_of(given):
+        yield node.error(
+            f"must be pairs of a start and an interval such as [(10, 1)], got {given!r}",
+            "dynamic_intervals",
+        )
 
 
 def _whole_numbers(node: Node) -> Iterator[Finding]:
@@ -138,6 +166,7 @@ def loaders_of(root: Node, key: str) -> list[Node]:
 def _check_loader(node: Node, lookup: Lookup) -> Iterator[Finding]:
     value = node.value
     yield from unknown_keys(node, LOADER)
+    yield from wrong_values(node, LOADER_VALUES)
     for key, least in (("batch_size", 1), ("num_workers", 0)):
         number = value.get(key, least)
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
@@ -150,8 +179,33 @@ def _check_loader(node: Node, lookup: Lookup) -> Iterator[Finding]:
         yield from _check_dataset(node.child("dataset"), lookup)
     if isinstance(value.get("sampler"), dict):
         yield from check_typed(
-            node.child("sampler"), DATA_SAMPLERS, lookup, given=("dataset", "seed", "rank", "world")
+            node.child("sampler"),
+            DATA_SAMPLERS,
+            lookup,
+            given=("dataset",),
+            optional=("seed", "rank", "world", "num_replicas", "data_source"),
         )
+    if isinstance(value.get("batch_sampler"), dict):
+        yield from check_typed(
+            node.child("batch_sampler"),
+            DATA_SAMPLERS,
+            lookup,
+            given=("sampler",),
+            optional=("batch_size", "drop_last"),
+        )
+    for key in ("collate_fn", "worker_init_fn"):
+        if value.get(key) is not None:
+            yield from _check_function(node, key, lookup)
+
+
+def _check_function(node: Node, key: str, lookup: Lookup) -> Iterator[Finding]:
+    """A function by name, or a dict with its type; what it is called with is not known here."""
+    named = node.child(key)
+    if not isinstance(named.value, dict):
+        named = Node({"type": named.value}, named.path, named.inherited)
+    if isinstance(named.value.get("type", ""), str):
+        found = check_typed(named, FUNCTIONS, lookup)
+        yield from (f for f in found if " needs " not in f.message or "type" not in named.value)
 
 
 def _check_dataset(node: Node, lookup: Lookup) -> Iterator[Finding]:
@@ -159,7 +213,7 @@ def _check_dataset(node: Node, lookup: Lookup) -> Iterator[Finding]:
     value = node.value
     if isinstance(value.get("pipeline"), list | tuple):
         for child in node.child("pipeline").children():
-            yield from check_typed(child, TRANSFORMS, lookup)
+            yield from check_typed(child, TRANSFORMS, lookup, trial=tuple)
     if isinstance(value.get("dataset"), dict):
         yield from _check_dataset(node.child("dataset"), lookup)
     if isinstance(value.get("datasets"), list | tuple):
@@ -221,7 +275,7 @@ def _check_metrics(node: Node, lookup: Lookup) -> Iterator[Finding]:
     if isinstance(node.value, dict) and kind_of(node.value) == "Evaluator":
         yield from _check_metrics(node.child("metrics"), lookup) if "metrics" in node.value else ()
     elif isinstance(node.value, dict):
-        yield from check_typed(node, METRICS, lookup)
+        yield from check_typed(node, METRICS, lookup, trial=tuple)
     elif isinstance(node.value, list | tuple):
         for child in node.children():
             yield from _check_metrics(child, lookup)

@@ -22,6 +22,7 @@ from loopwright.registry import LOG_PROCESSORS, MODEL_WRAPPERS, MODELS, VISBACKE
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch",)
 START_METHODS = ("fork", "spawn", "forkserver")
+BACKENDS = ("nccl", "gloo", "mpi", "ucc", "xccl", "hccl", "cncl", "mccl")
 INNER = {
     "mp_cfg": ("mp_start_method", "opencv_num_threads"),
     "dist_cfg": ("backend", "timeout", "init_backend", "init_method", "world_size", "rank"),
@@ -78,6 +79,12 @@ def _environment(root: Node) -> Iterator[Finding]:
             yield from unknown_keys(node.child(key), known, cutoff=cutoff)
     if isinstance(node.value.get("mp_cfg"), dict):
         yield from _choice(node.child("mp_cfg"), "mp_start_method", START_METHODS)
+    dist = node.value.get("dist_cfg")
+    backend = dist.get("backend") if isinstance(dist, dict) else None
+    if isinstance(backend, str) and backend not in BACKENDS:
+        near = did_you_mean(backend, BACKENDS)
+        if near:
+            yield node.child("dist_cfg").error(f"there is no backend {backend!r}{near}", "backend")
 
 
 def _seed(root: Node) -> Iterator[Finding]:
@@ -102,17 +109,36 @@ def _refusals(root: Node, key: str, check: Callable[[Any], Any]) -> Iterator[Fin
 
 def _typed_parts(root: Node, names: Names) -> Iterator[Finding]:
     """Parts that are built by name beside the model and the data."""
-    for key, registry, default, given in (
-        ("visualizer", VISUALIZERS, "Visualizer", ("name", "save_dir")),
-        ("log_processor", LOG_PROCESSORS, "LogProcessor", ()),
-        ("model_wrapper_cfg", MODEL_WRAPPERS, "MMDistributedDataParallel", ("module",)),
-        ("data_preprocessor", MODELS, None, ()),
+    for key, registry, default, given, optional in (
+        ("visualizer", VISUALIZERS, "Visualizer", (), ("name", "save_dir")),
+        ("log_processor", LOG_PROCESSORS, "LogProcessor", (), ()),
+        ("model_wrapper_cfg", MODEL_WRAPPERS, "MMDistributedDataParallel", ("module",), ()),
+        ("data_preprocessor", MODELS, None, (), ()),
     ):
         value = root.value.get(key)
         if isinstance(value, dict) and (default or "type" in value):  # else the model chooses
             node = root.child(key)
-            yield from check_typed(node, registry, names, given=given, default=default)
-    visualizer = root.value.get("visualizer")
-    if isinstance(visualizer, dict) and isinstance(visualizer.get("vis_backends"), list | tuple):
-        for backend in root.child("visualizer").child("vis_backends").children():
-            yield from check_typed(backend, VISBACKENDS, names, given=("save_dir",))
+            yield from check_typed(
+                node,
+                registry,
+                names,
+                given=given,
+                optional=optional,
+                default=default,
+                trial=tuple if key == "log_processor" else None,
+            )
+    if isinstance(root.value.get("visualizer"), dict):
+        yield from _backends(root.child("visualizer"), names)
+
+
+def _backends(visualizer: Node, names: Names) -> Iterator[Finding]:
+    """One backend or several, each a dict or a name."""
+    if visualizer.value.get("vis_backends") is None:
+        return
+    node = visualizer.child("vis_backends")
+    for backend in node.children() if isinstance(node.value, list | tuple) else [node]:
+        one = Node({"type": backend.value}, backend.path, backend.inherited)
+        named = one if isinstance(backend.value, str) else backend
+        if isinstance(named.value, dict):
+            own = tuple(key for key in named.value if key != "name")  # which its owner takes
+            yield from check_typed(named, VISBACKENDS, names, optional=("save_dir",), only=own)

@@ -16,10 +16,13 @@ _PLAIN = (bool, int, float, str, dict, list, tuple, type(None))
 _ANY_CONTAINER = (list, tuple, Sequence)
 
 
-def misfits(node: Node, target: Any, given: tuple[str, ...] = ()) -> Iterator[Finding]:
+def misfits(
+    node: Node, target: Any, given: tuple[str, ...] = (), *, optional: tuple[str, ...] = ()
+) -> Iterator[Finding]:
     """What does not fit: unknown and missing arguments, and plain values of the wrong type.
 
-    ``given`` are arguments that the run itself supplies.
+    ``given`` are arguments that the run itself supplies, ``optional`` those that it supplies where
+    the config does not.
     """
     try:
         signature = inspect.signature(target)
@@ -39,11 +42,11 @@ def misfits(node: Node, target: Any, given: tuple[str, ...] = ()) -> Iterator[Fi
         yield from _unknown(node, nearly, takes, target)
     else:
         yield from _unknown(node, keys, takes, target)
-    yield from _missing(node, keys, parameters, given, target)
+    yield from _missing(node, keys, parameters, given + optional, target)
     hints = _hints(target)
     for key in keys:
         if key in parameters and key in hints:
-            yield from _wrong_type(node, key, hints[key])
+            yield from wrong_type(node, key, hints[key])
 
 
 def _unknown(node: Node, keys: list[str], takes: list[str], target: Any) -> Iterator[Finding]:
@@ -91,7 +94,8 @@ def _hints(target: Any) -> dict[str, Any]:
         return {}
 
 
-def _wrong_type(node: Node, key: str, hint: Any) -> Iterator[Finding]:
+def wrong_type(node: Node, key: str, hint: Any) -> Iterator[Finding]:
+    """An error where a plain value cannot be meant by a type hint."""
     value = node.value[key]
     if type(value) not in _PLAIN or fits(value, hint):
         return
@@ -104,6 +108,8 @@ def fits(value: Any, hint: Any) -> bool:
 
     >>> fits("1e-3", float), fits(1, float), fits([1, 2], tuple[int, int]), fits("a", int | None)
     (False, True, True, False)
+    >>> fits([1, "5"], list[int]), fits((0.9, None), tuple[float, float])
+    (False, False)
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
@@ -116,10 +122,18 @@ def fits(value: Any, hint: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind in _ANY_CONTAINER:
-        return isinstance(value, list | tuple)
+        return isinstance(value, list | tuple) and _fit_inside(value, kind, arguments)
     if kind in (bool, str, dict, type(None)):
         return isinstance(value, kind)
     return True
+
+
+def _fit_inside(values: Any, kind: Any, hints: tuple[Any, ...]) -> bool:
+    """Whether the plain items of a list or tuple may be meant; how many there are is not asked."""
+    one_each = kind is tuple and len(hints) > 1 and hints[-1] is not Ellipsis
+    each = hints if one_each else hints[:1] * len(values)
+    pairs = zip(values, each, strict=False)
+    return all(type(value) not in _PLAIN or fits(value, hint) for value, hint in pairs)
 
 
 def _names(hint: Any) -> list[str]:
@@ -133,4 +147,8 @@ def _names(hint: Any) -> list[str]:
     kind = typing.get_origin(hint) or hint
     if kind in known:
         return [known[kind]]
-    return [{"dict": "a dict", "list": "a list", "tuple": "a tuple"}.get(kind.__name__, str(hint))]
+    if kind in _ANY_CONTAINER:
+        items = {int: " of whole numbers", float: " of numbers", str: " of texts"}
+        inside = {items.get(one, "") for one in typing.get_args(hint) if one is not Ellipsis}
+        return ["a list" + (inside.pop() if len(inside) == 1 else "")]
+    return [{"dict": "a dict"}.get(kind.__name__, str(hint))]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from loopwright.build.default_hooks import KNOWN, completed
+from loopwright.build.hooks import OF_ANY_HOOK
 from loopwright.build.sets import named_sets
 from loopwright.build.spec import TYPES, misspelt_keys
 from loopwright.core import get_priority
 from loopwright.optim.specs import kind_of
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import NOT_FOUND, Names
-from loopwright.plan.signature import misfits
+from loopwright.plan.own import absent
+from loopwright.plan.signature import misfits, wrong_type
+from loopwright.plan.trial import Given, refused
 from loopwright.registry import HOOKS, MODELS, Registry
 
 Lookup = Names
@@ -24,6 +28,13 @@ SECTIONS = {
     "auto_scale_lr": ("enable", "base_batch_size"),
     "custom_imports": ("imports", "allow_failed_imports"),
 }
+VALUES: dict[str, dict[str, Any]] = {
+    "env_cfg": {"cudnn_benchmark": bool, "num_threads": int | None, "resource_limit": int | None},
+    "randomness": {"deterministic": bool, "diff_rank_seed": bool},
+    "auto_scale_lr": {"enable": bool, "base_batch_size": int},
+    "custom_imports": {"imports": str | list[str] | tuple[str, ...], "allow_failed_imports": bool},
+}
+"""What the keys of a section hold, beside what is checked elsewhere."""
 EMA_HOOK = ("type", "priority", "ema_type", "strict_load", "begin_iter", "begin_epoch", "_scope_")
 GROUPS = {
     "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
@@ -49,6 +60,22 @@ def _sections(root: Node) -> Iterator[Finding]:
     for name, allowed in SECTIONS.items():
         if isinstance(root.value.get(name), dict):
             yield from unknown_keys(root.child(name), allowed)
+            yield from wrong_values(root.child(name), VALUES.get(name, {}))
+    for message in absent(root.value):
+        yield root.child("custom_imports").error(message, "imports")
+    scale = root.value.get("auto_scale_lr")
+    base = scale.get("base_batch_size", 1) if isinstance(scale, dict) else 1
+    if type(base) is int and base < 1:
+        yield root.child("auto_scale_lr").error(
+            f"must be at least 1, got {base}", "base_batch_size"
+        )
+
+
+def wrong_values(node: Node, hints: dict[str, Any]) -> Iterator[Finding]:
+    """Plain values of a section that are of another type; 0 and 1 are truths too."""
+    for key, hint in hints.items():
+        if key in node.value and not (hint is bool and node.value[key] in (0, 1)):
+            yield from wrong_type(node, key, hint)
 
 
 def unknown_keys(node: Node, allowed: tuple[str, ...], cutoff: float = 0.0) -> Iterator[Finding]:
@@ -56,7 +83,7 @@ def unknown_keys(node: Node, allowed: tuple[str, ...], cutoff: float = 0.0) -> I
     for key in node.value:
         if key in allowed:
             continue
-        near = get_close_matches(str(key), allowed, n=1, cutoff=max(cutoff, 0.5))
+        near = get_close_matches(str(key), (*allowed, "_delete_"), n=1, cutoff=max(cutoff, 0.5))
         if cutoff and not near:
             continue
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}"
@@ -108,9 +135,12 @@ def _check_hook(node: Node, lookup: Lookup) -> Iterator[Finding]:
             yield node.error(str(error), "priority")
     if node.value.get("on_error", "stop") not in ("stop", "disable"):
         yield node.error("must be one of stop, disable", "on_error")
-    rest = tuple(k for k in node.value if k not in ("priority", "on_error"))
-    found = list(check_typed(node, HOOKS, lookup, only=rest))
-    told = {finding.path for finding in found}
+    words = OF_ANY_HOOK if kind_of(node.value) != "EMAHook" else EMA_HOOK
+    slips = {f.path: f for f in unknown_keys(node, words, cutoff=0.8)}
+    rest = tuple(k for k in node.value if k not in OF_ANY_HOOK and f"{node.path}.{k}" not in slips)
+    found = list(check_typed(node, HOOKS, lookup, only=rest, trial=tuple))
+    told = {finding.path for finding in found} | set(slips)
+    yield from slips.values()
     yield from found
     yield from (f for f in _check_passed_on(node, lookup) if f.path not in told)
 
@@ -124,7 +154,15 @@ def _check_passed_on(node: Node, lookup: Lookup) -> Iterator[Finding]:
     options = _only(node.value, rest)
     options["type"] = average
     passed = Node(options, node.path, node.inherited)
-    yield from check_typed(passed, MODELS, lookup, given=("model",))
+    for found in check_typed(passed, MODELS, lookup, given=("model",), trial=_some_model):
+        if found.path == f"{node.path}.type" and "ema_type" in node.value:
+            yield node.error(found.message, "ema_type")
+        else:
+            yield found
+
+
+def _some_model() -> tuple[Any, ...]:
+    return (importlib.import_module("torch.nn").Module(),)
 
 
 def check_typed(
@@ -133,10 +171,15 @@ def check_typed(
     lookup: Lookup,
     *,
     given: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
     only: tuple[str, ...] | None = None,
     default: str | None = None,
+    trial: Given | None = None,
 ) -> Iterator[Finding]:
-    """A dict with ``type``: is the name known, do the arguments fit."""
+    """A dict with ``type``: is the name known, do the arguments fit.
+
+    With ``trial`` a part of ours is made too, from what it gives beside the arguments.
+    """
     if not isinstance(node.value, dict):
         return
     kind = node.value.get("type", default)
@@ -151,7 +194,7 @@ def check_typed(
     if target is None:
         return
     seen = node if only is None else Node(_only(node.value, only), node.path, node.inherited)
-    found = list(misfits(seen, target, given))
+    found = list(misfits(seen, target, given, optional=optional))
     if found and lookup.may_be_anothers(kind, target):
         yield node.note(
             f"{kind} is taken for {lookup.library}'s, not checked: ours "
@@ -160,6 +203,8 @@ def check_typed(
         )
         return
     yield from found
+    if not found and trial is not None:
+        yield from refused(seen, target, trial)
 
 
 def _only(value: Any, keys: tuple[str, ...]) -> Any:

@@ -220,7 +220,9 @@ class Registry:
         """
         homes = self.homes()
         names = list(homes)
-        near = get_close_matches(key, names, n=3, cutoff=0.6) or _ignoring_case(key, names)
+        same = [name for name in names if name.lower() == key.lower()]
+        close = get_close_matches(key, names, n=3, cutoff=0.6) or _ignoring_case(key, names)
+        near = list(dict.fromkeys(same + close))[:3]
         told = [f"{name!r} (in {homes[name]})" if homes[name] else repr(name) for name in near]
         hint = f"; did you mean {' or '.join(told)}?" if near else ""
         scope = current_scope()

@@ -124,8 +124,8 @@ class VisionTransformer(BaseModule):
         size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
         self.grid = (size[0] // patch_size, size[1] // patch_size)
         self.patch_size, self.embed_dims, self.num_layers = patch_size, width, layers
-        self.out_type = _one_of(out_type, ("cls_token", "avg", "featmap", "raw"))
-        self.layers_name = _one_of(layers_name, ("blocks", "layers"))
+        self.out_type = _one_of("out_type", out_type, ("cls_token", "avg", "featmap", "raw"))
+        self.layers_name = _one_of("layers_name", layers_name, ("blocks", "layers"))
         self.out_indices = _indices(out_indices, layers)
         self.patch_embed = PatchEmbed(in_channels, width, patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -228,9 +228,9 @@ def _sizes(
     return width, layers, heads
 
 
-def _one_of(value: str, known: tuple[str, ...]) -> str:
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise ValueError(f"must be one of {', '.join(known)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     return value
 
 
