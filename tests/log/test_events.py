@@ -55,6 +55,19 @@ def test_a_scalar_put_after_the_writer_is_written_next_time(tmp_path):
     assert found == [(19, 19.0), (39, 39.0), (59, 59.0)]
 
 
+def test_a_rare_wall_clock_figure_stays_out_of_the_metrics(tmp_path):
+    """Equal runs write equal bytes, however seldom something is timed."""
+    writer = JSONWriter(tmp_path / "metrics.json")
+    with EventStorage() as storage:
+        for storage.iter in range(20):
+            storage.put_scalar("total_loss", 1.0)
+        storage.put_scalar("data_time", 0.25, cur_iter=3)
+        writer.write()
+        writer.close()
+    assert [set(line) for line in lines(tmp_path / "metrics.json")] == [{"iteration", "total_loss"}]
+    assert lines(tmp_path / "timing.jsonl")[0]["data_time"] == 0.25
+
+
 def test_a_rare_scalar_reaches_the_file_every_time(tmp_path):
     train([JSONWriter(tmp_path / "metrics.json")], iterations=100)
     found = [e["iteration"] for e in lines(tmp_path / "metrics.json") if "rare" in e]

@@ -148,7 +148,8 @@ def make_record(storage: EventStorage, progress: _Position, spec: RecordSpec) ->
     for name, (history, count) in fresh.items():
         shown = _shown(name, spec.tag)
         rare = 2 * count <= span or (count == 1 and history.tail_iters(1)[0] != place.iter)
-        if spec.tag == "train" and rare and storage.put_alone(name):
+        alone = rare and storage.put_alone(name) and not is_timing(name)
+        if spec.tag == "train" and alone:
             scalars |= _own_iterations(shown, history, count, place, points)
         else:
             scalars[shown] = _summary(storage, name, shown, history, count, spec)
