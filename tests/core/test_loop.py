@@ -113,3 +113,15 @@ def test_a_wish_to_save_is_granted_between_two_iterations():
     loop.on_save = save
     loop.run_iters(iter(range(3)))
     assert saved == [(2, 2)]
+
+
+def test_a_face_lets_its_users_own_iteration_in():
+    loop, _ = loop_with(lambda batch: batch)
+
+    def twice(batch_idx, batch):
+        loop.run_iter(batch_idx, batch)
+        loop.run_iter(batch_idx, batch)
+
+    loop.iterate = twice
+    loop.run_iters(iter(range(2)))
+    assert (loop.progress.iter, loop.progress.batch) == (4, 2)

@@ -12,8 +12,11 @@ from loopwright.core.table import HookTable
 class EvalLoop:
     """Runs validation (``mode='val'``) or test (``'test'``) batches through ``step``.
 
-    ``collect`` receives (batch, outputs) before the hooks do. A halt that is asked for ends it.
+    ``collect`` receives (batch, outputs) before the hooks do; ``iterate``, if set, is called with
+    (batch_idx, batch) in place of ``run_iter``. A halt that is asked for ends it.
     """
+
+    iterate: Callable[[int, Any], None] | None = None
 
     def __init__(
         self,
@@ -31,17 +34,13 @@ class EvalLoop:
 
     def run_batches(self, batches: Iterable[Any]) -> int:
         """Evaluate every batch and return how many there were."""
-        count = 0
+        iterate, count = self.iterate or self.run_iter, 0
         for batch_idx, batch in enumerate(batches):
             if self.requests.halting is not None:
                 break
-            self.iterate(batch_idx, batch)
+            iterate(batch_idx, batch)
             count += 1
         return count
-
-    def iterate(self, batch_idx: int, data_batch: Any) -> None:
-        """What is done with a batch; a face puts its users' own step here."""
-        self.run_iter(batch_idx, data_batch)
 
     def run_iter(self, batch_idx: int, data_batch: Any) -> None:
         """One evaluation step with a batch in hand."""

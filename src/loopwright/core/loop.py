@@ -18,14 +18,17 @@ class TrainLoop:
     """Runs iterations; it builds nothing and knows neither model nor optimizer.
 
     ``step`` is called with a batch and returns what ``after_train_iter`` shows to the hooks.
-    ``prompt`` grants a wish to stop at the end of the iteration instead of leaving it to the face.
-    ``agree`` is called between iterations where several processes must share their wishes.
-    ``whole`` says whether the state is that between two iterations; an error may leave it False.
+    ``iterate``, if set, is called with (batch_idx, batch) in place of ``run_iter``: a face lets its
+    users' own iteration in there. ``agree``, if set, is called between iterations: several
+    processes share their wishes there. ``prompt`` grants a wish to stop at the end of the iteration
+    instead of leaving it to the face. ``whole`` says whether the state is that between two
+    iterations; an error may leave it False.
     """
 
+    iterate: Callable[[int, Any], None] | None = None
+    agree: Callable[[], None] | None = None
     prompt = False
     whole = True
-    agree: Callable[[], None] | None = None
 
     def __init__(
         self, step: Step, hooks: HookTable, progress: Progress, requests: Requests
@@ -38,6 +41,7 @@ class TrainLoop:
     def run_iters(self, batches: Iterator[Any], until: int | None = None) -> None:
         """Run until ``until`` iterations are finished, the batches end, or a halt is asked for."""
         progress, requests = self.progress, self.requests
+        iterate = self.iterate or self.run_iter
         while (until is None or progress.iter < until) and requests.halting is None:
             if self.prompt and requests.stopping is not None:
                 return
@@ -46,16 +50,12 @@ class TrainLoop:
             if batch is _END:
                 return
             batch_idx = progress.batch
-            self.iterate(batch_idx, batch)
+            iterate(batch_idx, batch)
             progress.batch = batch_idx + 1
             if self.agree is not None:
                 self.agree()
             if requests.saving is not None:
                 self.on_save()
-
-    def iterate(self, batch_idx: int, data_batch: Any) -> None:
-        """What is done with a batch; a face puts its users' own iteration here."""
-        self.run_iter(batch_idx, data_batch)
 
     def on_save(self) -> None:
         """What is done at the end of an iteration in which a checkpoint was asked for."""

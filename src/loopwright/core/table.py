@@ -37,11 +37,10 @@ class HookTable:
     ()
     """
 
-    def __init__(self, bind: Bind, points: tuple[str, ...] = POINTS) -> None:
+    def __init__(self, bind: Bind) -> None:
         self._bind = bind
-        self._points = points
         self._entries: list[Entry] = []
-        self._calls: dict[str, tuple[Call, ...]] = dict.fromkeys(points, ())
+        self._calls: dict[str, tuple[Call, ...]] = dict.fromkeys(POINTS, ())
 
     def add(self, hook: Any, priority: int, bind: Bind | None = None) -> None:
         """Put a hook behind those of the same priority; ``bind`` for a hook of another dialect."""

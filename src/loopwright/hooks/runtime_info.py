@@ -20,7 +20,7 @@ class RuntimeInfoHook(Hook):
 
     priority = "VERY_HIGH"
     _noted = False
-    _batch: int | None = None  # samples an iteration, over all ranks
+    _global_batch: int | None = None  # samples an iteration, over all ranks
 
     def before_run(self, runner: Any) -> None:
         hub = runner.message_hub
@@ -39,7 +39,7 @@ class RuntimeInfoHook(Hook):
         _note(runner, "start")
         self._noted = True
         size = getattr(runner.train_dataloader, "batch_size", None)
-        self._batch = None if size is None else size * runner.world_size
+        self._global_batch = None if size is None else size * runner.world_size
 
     def after_run(self, runner: Any) -> None:
         if self._noted:
@@ -61,8 +61,8 @@ class RuntimeInfoHook(Hook):
         storage, wrapper = runner.storage, runner.optim_wrapper
         updated = wrapper.last_update
         storage.optim_step = (storage.optim_step or 0) + updated
-        if self._batch is not None:
-            storage.samples = (storage.samples or 0) + self._batch
+        if self._global_batch is not None:
+            storage.samples = (storage.samples or 0) + self._global_batch
         if outputs:
             storage.put_dict(outputs, "train/")
         told = {name: values[0] for name, values in wrapper.get_lr().items()}

@@ -68,7 +68,7 @@ class _EvalLoop(BaseLoop):
         # Ranks evaluate together: a wish that only one of them heard waits until the end.
         self.requests = Requests() if runner.distributed else runner.requests
         self.core = EvalLoop(self.step, self._collect, runner.hook_table, self.mode, self.requests)
-        self.core.iterate = self._iterate  # type: ignore[method-assign]
+        self.core.iterate = self._iterate
         self._use(self.sets[0])
 
     def _use(self, chosen: EvalSet) -> None:

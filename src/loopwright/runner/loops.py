@@ -80,7 +80,7 @@ class _TrainLoop(BaseLoop):
         self.val_interval = val_interval
         self.dynamic_intervals = [(int(m), int(i)) for m, i in dynamic_intervals or ()]
         self.core = TrainLoop(self.step, runner.hook_table, runner.progress, runner.requests)
-        self.core.iterate = self._iterate  # type: ignore[method-assign]
+        self.core.iterate = self._iterate
         self.memory = Memory(runner)
         if runner.distributed:
             self.core.agree = partial(agree, runner.heard, runner.requests)
@@ -106,6 +106,7 @@ class _TrainLoop(BaseLoop):
         return self.memory.again(data_batch, said)
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        """Call ``run_iter`` with what MMEngine's loop of this kind gives it."""
         raise NotImplementedError
 
     # -- limits ----------------------------------------------------------------------------

@@ -52,14 +52,15 @@ class Runner(BuiltParts, MMEngineNames):
         self.env = set_up(self.spec)
         self.progress = Progress()
         self.requests = Requests()
+        # What this process alone was asked for; ranks agree on it between two iterations.
         self.heard = Requests() if self.distributed else self.requests
         self.loaded = self.resuming = False
         self.failed_saves = 0
-        self.loaded_names: frozenset[str] = frozenset()
-        self.left_out: set[int] = set()
-        self.told: frozenset[str] = frozenset()
-        self.data_start: tuple[int, int, int] | None = None
-        self.stores: dict[Any, Any] = {}
+        self.loaded_names: frozenset[str] = frozenset()  # weights that are not initialised again
+        self.left_out: set[int] = set()  # iterations whose batch is not learnt from
+        self.told: frozenset[str] = frozenset()  # findings that were said with their place before
+        self.data_start: tuple[int, int, int] | None = None  # at an iteration: epoch, batch
+        self.stores: dict[Any, Any] = {}  # of checkpoints written outside the run folder
         self.work_dir = os.path.abspath(self.spec.work_dir)
         check_folder(self)
         self.hook_table = HookTable(binder(self))
