@@ -13,9 +13,8 @@ from loopwright.model import (
     bias_init_with_prob,
     initialise,
     kaiming_init,
-    read_weights_with,
+    weights_read_with,
 )
-from loopwright.model.pretrained import _reader
 
 
 def net():
@@ -208,23 +207,19 @@ def test_a_file_of_which_nothing_fits_is_an_error(tmp_path):
 
 
 def test_files_are_read_by_whoever_was_named():
-    token = _reader.set(None)
     asked = []
 
     def reader(path, /, *, map_location):
         asked.append((path, map_location))
         return {"state_dict": {"fc.weight": torch.full((1, 1), 6.0), "fc.bias": torch.ones(1)}}
 
-    try:
-        read_weights_with(reader)
-        made = Inner({"type": "Pretrained", "checkpoint": "torchvision://net"})
+    made = Inner({"type": "Pretrained", "checkpoint": "torchvision://net"})
+    with weights_read_with(reader):
         made.init_weights()
-    finally:
-        _reader.reset(token)
     assert asked == [("torchvision://net", "cpu")]
     assert made.fc.weight.item() == 6
 
 
 def test_a_file_that_no_reader_was_named_for_says_what_to_do():
-    with pytest.raises(ValueError, match="read_weights_with"):
+    with pytest.raises(ValueError, match="weights_read_with"):
         Inner({"type": "Pretrained", "checkpoint": "net.pth"}).init_weights()

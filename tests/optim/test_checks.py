@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from loopwright.optim.auto_scale import auto_scale, scale_lr
-from loopwright.optim.checks import monitor_findings, schedule_findings
+from loopwright.optim.checks import schedule_findings
 from loopwright.optim.curves import curve
 from loopwright.optim.specs import Run, read
 
@@ -102,16 +102,6 @@ def test_a_rate_that_acts_in_every_iteration_is_told():
 def test_options_that_do_not_fit_are_told_and_not_raised():
     (message,) = found({"type": "CosineAnnealingLR", "T_mx": 3})
     assert message.startswith("CosineAnnealingLR: CosineAnnealingLR has no option 'T_mx'")
-
-
-def test_a_metric_that_will_not_be_there_is_told():
-    plateau = {"type": "ReduceOnPlateauLR", "monitor": "mIou"}
-    assert monitor_findings([plateau], ["mIoU", "aAcc"]) == [
-        "ReduceOnPlateauLR follows 'mIou', which no validation gives; did you mean 'mIoU'?"
-    ]
-    assert monitor_findings([plateau], ["mIou"]) == []
-    assert "needs `monitor`" in monitor_findings({"type": "ReduceLROnPlateau"}, ["loss"])[0]
-    assert monitor_findings({"type": "StepLR"}, []) == []
 
 
 # -- curves ------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ Names are resolved when first used, so that reading a manifest does not import t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from loopwright.core.later import imported_later
 
 if TYPE_CHECKING:
     from loopwright.checkpoint.download import fetch
@@ -72,8 +73,4 @@ __all__ = [
     "unpack",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+__getattr__, __dir__ = imported_later(__name__, _WHERE)

@@ -5,9 +5,7 @@ Those whose modules need torch are loaded when first named, so that a plan can o
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
+from loopwright.core.later import imported_later
 from loopwright.hooks.checkpoint import CheckpointHook
 from loopwright.hooks.curves import CurvesHook
 from loopwright.hooks.early_stopping import EarlyStoppingHook
@@ -58,8 +56,4 @@ __all__ = [
     *_WITH_TORCH,
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+__getattr__, __dir__ = imported_later(__name__, _WITH_TORCH)

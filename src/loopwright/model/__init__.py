@@ -5,8 +5,9 @@ Names that need torch load when first used; `loopwright.model.all` imports all t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from loopwright.core.later import imported_later
 
 _HOMES = {
     "base": ("BaseModel", "run_forward"),
@@ -37,7 +38,7 @@ _HOMES = {
         "uniform_init",
         "xavier_init",
     ),
-    "pretrained": ("PretrainedInit", "read_weights_with"),
+    "pretrained": ("PretrainedInit", "weights_read_with"),
     "wrap": (
         "MMDistributedDataParallel",
         "MMSeparateDistributedDataParallel",
@@ -77,12 +78,4 @@ if TYPE_CHECKING:
     from loopwright.model.wrap import unwrap as unwrap
     from loopwright.model.wrap import wrap_model as wrap_model
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_WHERE])
+__getattr__, __dir__ = imported_later(__name__, _WHERE)

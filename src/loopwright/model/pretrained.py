@@ -22,11 +22,6 @@ class ReadWeights(Protocol):
 _reader: ContextVar[ReadWeights | None] = ContextVar("loopwright_weights_reader", default=None)
 
 
-def read_weights_with(reader: ReadWeights) -> None:
-    """Name the function that `Pretrained` reads files with; who builds a run does this."""
-    _reader.set(reader)
-
-
 @contextmanager
 def weights_read_with(reader: ReadWeights) -> Iterator[None]:
     """Inside the block `Pretrained` reads files with this function."""
@@ -90,8 +85,8 @@ def _weights(state: Mapping[str, Any]) -> Mapping[str, Any]:
 def _read(path: str, /, *, map_location: str) -> Mapping[str, Any]:
     if not path.endswith(".safetensors"):
         raise ValueError(
-            f"Pretrained: {path} is read as safetensors here; for other files a reader is named "
-            "with loopwright.model.read_weights_with, as every run does"
+            f"Pretrained: {path} is read as safetensors here; for other files a reader is named: "
+            "with loopwright.model.weights_read_with(reader), as every run does"
         )
     from safetensors.torch import load_file
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from loopwright.core.later import imported_later
 
 _WHERE = {
     "accumulate": ("plan", "updates"),
@@ -11,7 +10,7 @@ _WHERE = {
     "apex": ("ApexOptimWrapper",),
     "auto_scale": ("scale_lr",),
     "build": ("build_optim_wrapper", "build_param_scheduler"),
-    "checks": ("monitor_findings", "schedule_findings"),
+    "checks": ("schedule_findings",),
     "clip": ("clip_adaptive", "clip_each", "clip_norm", "clip_to", "make_clip"),
     "constructor": ("DefaultOptimWrapperConstructor",),
     "curves": ("curve",),
@@ -92,12 +91,4 @@ _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = sorted(_MODULES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+__getattr__, __dir__ = imported_later(__name__, _MODULES)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.accumulate import updates
 from loopwright.optim.schedules import Cosine, MultiStep, OneCycle, Poly
 from loopwright.optim.specs import Run, Spec, entries, kind_of, read
 from loopwright.optim.torch_kinds import total_steps_of
 
 _WARMUPS = ("Constant", "QuadraticWarmup")
-_PLATEAUS = ("ReduceOnPlateau", "ReduceLROnPlateau")
 
 
 def schedule_findings(
@@ -250,24 +247,3 @@ def _is_warmup(spec: Spec) -> bool:
     if spec.kind.startswith("Linear"):
         return bool(spec.options.get("end_factor", 1.0) == 1.0)
     return spec.kind.startswith(_WARMUPS)
-
-
-def monitor_findings(cfg: Any, metrics: Iterable[str]) -> list[str]:
-    """Messages on schedules that follow a metric which no validation will give.
-
-    >>> monitor_findings(dict(type="ReduceLROnPlateau", monitor="acc"), ["top1", "top5"])
-    ["ReduceLROnPlateau follows 'acc', which no validation gives; there are: top1, top5"]
-    """
-    known = list(metrics)
-    found = []
-    for entry in entries(cfg):
-        kind = kind_of(entry)
-        if not kind.startswith(_PLATEAUS):
-            continue
-        monitor = entry.get("monitor", "loss" if kind.startswith(_PLATEAUS[0]) else None)
-        if monitor is None:
-            found.append(f"{kind} needs `monitor`, the validation metric it follows")
-        elif monitor not in known:
-            near = nearest_or_all(monitor, known)
-            found.append(f"{kind} follows {monitor!r}, which no validation gives{near}")
-    return found
