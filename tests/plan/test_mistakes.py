@@ -96,6 +96,9 @@ WRONG = [
     ("momentum=0.9", "momentum=0.0, nesterov=True", "Nesterov"),
     ("save_best='accuracy/top1'", "save_best='auto', rule='max'", "'greater' or 'less'"),
     ("max_norm=1.0", "type='nrom', max_norm=1.0", "did you mean 'norm'"),
+    ("lr=0.01", "lr=float('nan')", "finite"),
+    ("begin=0, end=3", "begin='a', end=3", "must be"),
+    ("type='LinearLR'", "type=5", "a name or a class"),
 ]
 UNREACHABLE = [
     ("milestones=[8, 11]", "milestones=[8, 16]", "milestone 16"),
@@ -175,6 +178,34 @@ def test_a_preprocessor_may_stand_in_the_model_or_beside_it(tmp_path):
     ):
         plan = plan_of(WHOLE.replace(toy, written), tmp_path)
         assert [str(f) for f in plan.errors] == []
+
+
+NO_PARTS = [
+    ("train_dataloader", 3),
+    ("val_dataloader.dataset", "DigitsClassification"),
+    ("train_dataloader.sampler", "DefaultSampler"),
+    ("train_cfg", "EpochBasedTrainLoop"),
+    ("val_cfg", True),
+    ("optim_wrapper", "SGD"),
+    ("optim_wrapper.optimizer", "SGD"),
+    ("param_scheduler", "LinearLR"),
+    ("param_scheduler.0", "LinearLR"),
+    ("val_evaluator", "Accuracy"),
+    ("custom_hooks.0", "CurvesHook"),
+    ("default_hooks.timer", "IterTimerHook"),
+    ("visualizer", "Visualizer"),
+    ("log_processor", 5),
+    ("env_cfg.mp_cfg", "fork"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), NO_PARTS, ids=[path for path, _ in NO_PARTS])
+def test_a_word_where_a_part_belongs_is_an_error_and_no_crash(path, value, tmp_path):
+    (tmp_path / "config.py").write_text(WHOLE)
+    cfg = Config.fromfile(str(tmp_path / "config.py")).with_overrides([f"+{path}={value!r}"])
+    told = {f.path: f for f in make_plan(cfg, imported=True).errors}
+    assert "must be a" in told[path].message
+    assert "command line" in told[path].origin
 
 
 def test_a_misspelt_word_brings_no_doubts_that_follow_from_it(tmp_path):

@@ -252,6 +252,7 @@ LIBRARY = [
     ("default_hooks['visualization'] = dict(type='Det3DVisualizationHook')", "a variant"),
     ("model = dict(type='ImageClassifier', backbone=dict(type='ResNeXt'), head=None)", "a variant"),
     ("param_scheduler = dict(type='ReversedPolyLR', power=2)", "another schedule"),
+    ("custom_hooks = [dict(type='PreciseBNHook', num_samples=8192)]", "another hook's argument"),
     ("train_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[], pipeline=[])", "ours"),
     (f"train_dataloader['dataset'] = dict(type='AnyPoses', pipeline=[{ALBU}])", "mmpose's word"),
 ]
@@ -260,6 +261,20 @@ LIBRARY = [
 @pytest.mark.parametrize(("line", "why"), LIBRARY)
 def test_what_another_library_names_its_own_way_is_no_error(line, why, tmp_path):
     assert plan_of(f"{WHOLE}{FOREIGN}{line}\n", tmp_path).errors == [], why
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("param_scheduler = dict(type='PolyLr', power=2)", "PolyLR"),
+        ("optim_wrapper['optimizer'] = dict(type='SDG', lr=0.1)", "SGD"),
+    ],
+)
+def test_a_name_of_ours_in_another_case_or_order_is_an_error_in_any_library(line, right, tmp_path):
+    for trusted in (FOREIGN, "\ncustom_imports = dict(imports=['mmelsewhere'])\n"):
+        (tmp_path / "spoiled.py").write_text(f"{WHOLE}{trusted}{line}\n")
+        errors = make_plan(Config.fromfile(str(tmp_path / "spoiled.py"))).errors
+        assert any(f"did you mean {right!r}" in f.message for f in errors)
 
 
 def test_what_a_constructor_takes_out_of_the_optimizer_is_no_error(tmp_path):

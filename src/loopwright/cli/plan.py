@@ -21,8 +21,18 @@ from loopwright.cli.run import default_work_dir, reported
 @click.option("--html", "html", metavar="FILE", help="Write one HTML page.")
 @click.option("--png", "png", metavar="FILE", help="Draw the curves.")
 @click.option("--by-parameter", is_flag=True, help="Every parameter instead of every group.")
-@click.option("--world-size", default=1, show_default=True, help="Processes that will train.")
-@click.option("--epoch-length", type=int, help="Steps an epoch, where the data cannot be counted.")
+@click.option(
+    "--world-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that will train.",
+)
+@click.option(
+    "--epoch-length",
+    type=click.IntRange(min=1),
+    help="Steps an epoch, where the data cannot be counted.",
+)
 @click.option("--no-model", is_flag=True, help="Leave out the model (and torch).")
 @click.option("--no-data", is_flag=True, help="Do not open the data set to count it.")
 @click.option("--import", "imports", is_flag=True, help="Import what custom_imports names.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from loopwright.config.provenance import origin_of
+from loopwright.config.provenance import Origin, origin_of
 
 Level = Literal["error", "warning", "note"]
 
@@ -61,20 +61,24 @@ class Node:
     value: Any
     path: str
     inherited: str = ""
+    place: Origin | None = None
 
     def child(self, key: Any) -> Node:
         """The part under a key or an index."""
         value = self.value[key]
         path = f"{self.path}.{key}" if self.path else str(key)
-        return Node(value, path, self.origin(key) or self.inherited)
+        return Node(value, path, self.origin(key), self._place(key))
 
     def origin(self, key: Any = None) -> str:
         """Where a key was written, or the part itself; '' where that is not known."""
-        if isinstance(self.value, dict) and key is not None:
-            found = origin_of(self.value, key)
-            if found is not None:
-                return str(found)
-        return self.inherited
+        found = None if key is None else self._place(key)
+        return self.inherited if found is None else str(found)
+
+    def _place(self, key: Any) -> Origin | None:
+        if isinstance(self.value, dict):
+            return origin_of(self.value, key)
+        items = self.value if isinstance(self.value, list | tuple) else ()
+        return self.place.item(key, len(items)) if self.place is not None and items else None
 
     def error(self, message: str, key: Any = None) -> Finding:
         return self._finding("error", message, key)

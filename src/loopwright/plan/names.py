@@ -16,7 +16,9 @@ NOT_FOUND = (UnknownNameError, RefusedNameError, BuildError)
 """What looking up a `type` may raise."""
 
 # Where our classes share a name with those of libraries, which take other arguments.
-_HOMONYMS = tuple(f"loopwright.{part}." for part in ("vision", "evaluation", "model", "data"))
+_HOMONYMS = tuple(
+    f"loopwright.{part}." for part in ("vision", "evaluation", "model", "data", "hooks.precise_bn")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -26,7 +27,8 @@ from loopwright.plan.finding import Finding, Node
 from loopwright.plan.making import located
 from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.optimizers import accumulation_of, optimizers_of, schedules_of
-from loopwright.plan.structure import Lookup, check_typed, unknown_keys
+from loopwright.plan.signature import wrong_type
+from loopwright.plan.structure import Lookup, check_typed, no_parts, unknown_keys
 from loopwright.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
@@ -73,6 +75,8 @@ def _check_wrapper(node: Node, lookup: Lookup) -> Iterator[Finding]:
             optimizer, OPTIMIZERS, lookup, given=("params",), only=own, trial=trial
         )
         yield from numbers
+    elif "optimizer" in value:
+        yield from no_parts(node, ["optimizer"])
     elif "constructor" not in value and "optimizer" not in value and _looks_single(value):
         near = get_close_matches("optimizer", [str(k) for k in value], n=1)
         hint = f"; is {near[0]!r} meant?" if near else ""
@@ -161,6 +165,8 @@ def _numbers(node: Node, keys: tuple[str, ...]) -> Iterator[Finding]:
         number = node.value.get(key, 0)
         if isinstance(number, bool) or not isinstance(number, int | float):
             yield node.error(f"must be a number, got {number!r}", key)
+        elif not math.isfinite(number):
+            yield node.error(f"must be a finite number, got {number!r}", key)
         elif number < 0:
             yield node.error(f"must not be negative, got {number!r}", key)
 
@@ -178,7 +184,9 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
     parts = [node] if single else node.children()
     nested = [e for part in parts if isinstance(part.value, list | tuple) for e in part.children()]
     counts = {name: accumulation_of(w) for name, w in optimizers.items()} or {"": 1}
-    for entry in [*parts, *nested]:
+    wrong = list(_wrong_entries(node, [*parts, *nested]))
+    yield from wrong
+    for entry in [] if wrong else [*parts, *nested]:
         if isinstance(entry.value, dict) and "type" in entry.value:
             owner = "" if single else entry.path.split(".")[1]
             every = [counts[owner]] if owner in counts else sorted({*counts.values()})
@@ -186,13 +194,28 @@ def check_schedules(root: Node, facts: Facts | None, lookup: Lookup) -> Iterator
             yield from dict.fromkeys(finding for found in checks for finding in found)
         elif isinstance(entry.value, dict) and not isinstance(cfg, dict):
             yield entry.error("needs a 'type': which schedule?")
-    if facts is not None and not facts.nominal:
+    if facts is not None and not facts.nominal and not wrong:
         limits = {"max_iters": facts.max_iters, "max_epochs": facts.max_epochs}
         for name in optimizers or ("",):
             own = schedules_of(cfg, name)
             for text in list_findings(own, **limits, epoch_length=facts.epoch_length):
                 told = f"{name}: {text}" if name and own is not cfg else text
                 yield root.warning(told, "param_scheduler")
+
+
+def _wrong_entries(node: Node, entries: list[Node]) -> Iterator[Finding]:
+    """Schedules that are none, and the words that all of them share with values of another kind."""
+    if isinstance(node.value, list | tuple):
+        yield from no_parts(node, range(len(node.value)))
+    for entry in entries:
+        if not isinstance(entry.value, dict):
+            continue
+        kind = entry.value.get("type", "")
+        if isinstance(kind, bool | int | float):
+            yield entry.error(f"type must be a name or a class, got {kind!r}", "type")
+        for key in ("begin", "end"):
+            if key in entry.value:
+                yield from wrong_type(entry, key, int | float)
 
 
 def _check_names(node: Node, optimizers: dict[str, Any]) -> Iterator[Finding]:

@@ -95,4 +95,6 @@ def scaled(values: dict[str, Any], facts: Facts | None, notes: list[str]) -> dic
         changed[name] = {**wrapper, "optimizer": {**wrapper["optimizer"], "lr": lr}}
     if "" in changed:
         return {**values, "optim_wrapper": changed[""]}
-    return {**values, "optim_wrapper": {**values["optim_wrapper"], **changed}}
+    return (
+        {**values, "optim_wrapper": {**values["optim_wrapper"], **changed}} if changed else values
+    )

@@ -12,7 +12,7 @@ from loopwright.plan.facts import pairs_of
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import NOT_FOUND
 from loopwright.plan.signature import misfits
-from loopwright.plan.structure import Lookup, check_typed, unknown_keys, wrong_values
+from loopwright.plan.structure import Lookup, check_typed, no_parts, unknown_keys, wrong_values
 from loopwright.registry import (
     DATA_SAMPLERS,
     DATASETS,
@@ -173,6 +173,7 @@ def _check_loader(node: Node, lookup: Lookup) -> Iterator[Finding]:
             yield node.error(f"must be a whole number of at least {least}, got {number!r}", key)
     if value.get("persistent_workers") and value.get("num_workers", 0) == 0:
         yield node.warning("has no effect with num_workers=0", "persistent_workers")
+    yield from no_parts(node, [key for key in ("dataset", "sampler") if key in value])
     if "dataset" not in value:
         yield node.error("needs a dataset")
     elif isinstance(value["dataset"], dict):
@@ -241,6 +242,8 @@ def _check_inside(model: Node, lookup: Lookup) -> Iterator[Finding]:
     """The parts of a model that are models, at any depth; what they lack their owner may give."""
     for key, value in model.value.items():
         listed = value if isinstance(value, list | tuple) else [value]
+        if _is_part(str(key)):
+            yield from no_parts(model, [key])
         if not _is_part(str(key)) or not all(isinstance(v, dict) and "type" in v for v in listed):
             continue
         node = model.child(key)
@@ -277,6 +280,7 @@ def _check_metrics(node: Node, lookup: Lookup) -> Iterator[Finding]:
     elif isinstance(node.value, dict):
         yield from check_typed(node, METRICS, lookup, trial=tuple)
     elif isinstance(node.value, list | tuple):
+        yield from no_parts(node, range(len(node.value)))
         for child in node.children():
             yield from _check_metrics(child, lookup)
 

@@ -16,6 +16,7 @@ from loopwright.model.prints import checked_expected
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.making import located
 from loopwright.plan.names import Names
+from loopwright.plan.signature import wrong_type
 from loopwright.plan.structure import check_typed, nearest_file, unknown_keys
 from loopwright.registry import LOG_PROCESSORS, MODEL_WRAPPERS, MODELS, VISBACKENDS, VISUALIZERS
 
@@ -74,6 +75,8 @@ def _environment(root: Node) -> Iterator[Finding]:
         return
     node = root.child("env_cfg")
     for key, known in INNER.items():
+        if node.value.get(key) is not None:
+            yield from wrong_type(node, key, dict)
         if isinstance(node.value.get(key), dict):
             cutoff = 0.7 if key == "dist_cfg" else 0.0  # more goes to torch as it is
             yield from unknown_keys(node.child(key), known, cutoff=cutoff)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -52,8 +52,41 @@ def check_keys(root: Node) -> Iterator[Finding]:
         if value is not None and not isinstance(value, kinds):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             yield root.error(f"must be a {wanted}, got {value!r}", key)
+    yield from no_parts(root, [key for key in PARTS_OF_A_RUN if key in root.value])
     yield from _sections(root)
     yield from _groups(root)
+
+
+PARTS_OF_A_RUN = (
+    "train_dataloader",
+    "val_dataloader",
+    "test_dataloader",
+    "train_cfg",
+    "val_cfg",
+    "test_cfg",
+    "optim_wrapper",
+    "param_scheduler",
+    "val_evaluator",
+    "test_evaluator",
+    "visualizer",
+    "log_processor",
+    "data_preprocessor",
+    "model_wrapper_cfg",
+)
+
+
+def no_parts(node: Node, keys: Iterable[Any]) -> Iterator[Finding]:
+    """Plain values where a part of a run belongs, which is a dict (or, not from a file, an object).
+
+    >>> print(*no_parts(Node({"val_cfg": "ValLoop"}, ""), ["val_cfg"]))
+    error: val_cfg: must be a dict such as dict(type='ValLoop'), got 'ValLoop'
+    """
+    for key in keys:
+        value = node.value[key]
+        if isinstance(value, str):
+            yield node.error(f"must be a dict such as dict(type={value!r}), got {value!r}", key)
+        elif isinstance(value, bool | int | float):
+            yield node.error(f"must be a dict with 'type', got {value!r}", key)
 
 
 def _sections(root: Node) -> Iterator[Finding]:
@@ -113,10 +146,12 @@ def check_hooks(root: Node, lookup: Lookup) -> Iterator[Finding]:
         node = root.child("default_hooks")
         misspelt = {f.path: f for f in unknown_keys(node, KNOWN, cutoff=0.75)}
         yield from misspelt.values()
+        yield from no_parts(node, node.value)
         for name in node.value:
             if f"{node.path}.{name}" not in misspelt:
                 yield from _check_hook(_completed(node.child(name), name), lookup)
     if isinstance(root.value.get("custom_hooks"), list | tuple):
+        yield from no_parts(root.child("custom_hooks"), range(len(root.value["custom_hooks"])))
         for child in root.child("custom_hooks").children():
             yield from _check_hook(child, lookup)
 
