@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 
 POINTS: tuple[str, ...] = (
     "before_run",
@@ -66,5 +66,4 @@ def get_priority(priority: int | str | Priority) -> int:
     names = Priority.__members__
     if priority.upper() in names:
         return int(names[priority.upper()])
-    hint = did_you_mean(priority.upper(), names)
-    raise ValueError(f"unknown priority {priority!r}, known are {', '.join(names)}{hint}")
+    raise ValueError(f"unknown priority {priority!r}{nearest_or_all(priority.upper(), names)}")

@@ -11,7 +11,7 @@ from typing import Any
 from torch.utils.data import IterableDataset
 
 from loopwright.config.provenance import origin_of
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 from loopwright.data.collate import pseudo_collate
 from loopwright.data.faults import BadSamples, DataError
 from loopwright.data.foreign import adopt
@@ -114,7 +114,7 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
     for key in cfg:
         if key in _TAKES or key in _IGNORED:
             continue
-        hint = did_you_mean(key, _TAKES)
+        hint = nearest_or_all(key, _TAKES)
         raise DataError(f"{_at(cfg, key)}a loader takes no {key!r}{hint}")
     if "dataset" not in cfg:
         raise DataError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch import distributed as torch_dist
 
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 from loopwright.dist.place import Group, get_comm_device, get_rank, get_world_size
 
 _OPS = {
@@ -30,8 +30,7 @@ def _alone(group: Group) -> bool:
 def _op(name: str) -> str:
     if name in _OPS:
         return _OPS[name]
-    hint = did_you_mean(name, _OPS)
-    raise ValueError(f"no reduction {name!r}{hint} (there are {', '.join(_OPS)})")
+    raise ValueError(f"no reduction {name!r}{nearest_or_all(name, _OPS)}")
 
 
 def all_reduce(tensor: Tensor, op: str = "sum", group: Group = None) -> None:

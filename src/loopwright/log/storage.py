@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 from loopwright.log import opened
 from loopwright.log.folding import EPOCH_BEGINS, Pending, fold
 from loopwright.log.history import HistoryBuffer
@@ -236,8 +236,7 @@ class EventStorage:
         """
         self.flush()
         if name not in self._histories:
-            hint = did_you_mean(name, self._histories)
-            raise KeyError(f"no scalar {name!r} was put{hint}")
+            raise KeyError(f"no scalar {name!r} was put{nearest_or_all(name, self._histories)}")
         return self._histories[name]
 
     def histories(self) -> dict[str, HistoryBuffer]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim.wrapper import BaseOptimWrapper, OptimWrapper
 from loopwright.registry import OPTIM_WRAPPERS
 
@@ -125,7 +126,7 @@ class OptimWrapperDict(BaseOptimWrapper):
         """Load the states of all; KeyError for a name that is not here."""
         for name, state in state_dict.items():
             if name not in self.optim_wrappers:
-                raise KeyError(f"no optim wrapper {name!r}; there are {', '.join(self)}")
+                raise KeyError(f"no optim wrapper {name!r}{nearest_or_all(name, self)}")
             own, wrapper = dict(state), self.optim_wrappers[name]
             wrapper._inner_count = own.pop("inner_count", 0)
             wrapper.load_state_dict(own)

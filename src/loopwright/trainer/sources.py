@@ -13,7 +13,7 @@ from loopwright.build.hooks import build_hook
 from loopwright.build.parts import build_evaluator, build_loader, build_model
 from loopwright.build.spec import RunSpec, check_section
 from loopwright.config import ConfigError
-from loopwright.core.nearest import did_you_mean
+from loopwright.core.nearest import nearest_or_all
 from loopwright.optim import build_optim_wrapper, build_param_scheduler
 from loopwright.trainer.lazy import instantiate
 from loopwright.trainer.predicting import AsDatasetEvaluator
@@ -274,6 +274,5 @@ class LazySource:
     def _loaders(self, name: str) -> Any:
         loaders = self.cfg["dataloader"]
         if name not in loaders:
-            hint = did_you_mean(name, loaders)
-            raise ConfigError(f"dataloader has no {name!r}{hint}")
+            raise ConfigError(f"dataloader has no {name!r}{nearest_or_all(name, loaders)}")
         return loaders[name]
