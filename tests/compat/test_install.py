@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+from contextvars import copy_context
 
 import pytest
 
@@ -208,3 +209,16 @@ def test_a_logger_is_set_up_as_there_and_scripts_lines_go_with_ours(tmp_path):
     for handler in list(mine.handlers):
         mine.removeHandler(handler)
         handler.close()
+
+
+def test_the_d2_alias_is_told_of_packages_that_lazy_configs_may_name():
+    def script():
+        compat.install("detectron2", more=["statistics"])
+        from detectron2.config import LazyCall, instantiate
+
+        return instantiate(LazyCall("statistics.NormalDist")(mu=3.0)).mean
+
+    try:
+        assert copy_context().run(script) == 3.0
+    finally:
+        compat.uninstall("detectron2")

@@ -221,3 +221,60 @@ def test_a_config_as_python_text_reads_back_the_same(tmp_path):
     again = LazyConfig.load(str(tmp_path / "c.py"))
     assert again["train"] == {"max_iter": 9}
     assert instantiate(again["model"]).weight.shape == (2, 4)
+
+
+DATA = """
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from detectron2.config import LazyCall as L
+
+dataloader = OmegaConf.create()
+dataloader.test = L(nn.Linear)(in_features=3, out_features=1)
+dataloader.evaluator = L(nn.Linear)(in_features="${..test.in_features}", out_features="${size.n}")
+size = DictConfig({"n": 5})
+listed = OmegaConf.create({"steps": [1, 2]})
+"""
+
+
+def test_what_omegaconf_makes_of_a_dict_is_that_dict(tmp_path):
+    (tmp_path / "data.py").write_text(DATA)
+    cfg = LazyConfig.load(str(tmp_path / "data.py"))
+    assert cfg.dataloader.test == {
+        "_target_": "torch.nn.Linear", "in_features": 3, "out_features": 1
+    }  # fmt: skip
+    assert (cfg.size.n, cfg.listed.steps) == (5, [1, 2])
+
+
+def test_a_part_of_a_config_refers_to_what_stands_around_it(tmp_path):
+    """As data sets' configs do: the evaluator names the test set beside it, overrides included."""
+    (tmp_path / "data.py").write_text(DATA)
+    cfg = LazyConfig.load(str(tmp_path / "data.py"))
+    made = instantiate(cfg.dataloader.evaluator)
+    assert (made.in_features, made.out_features) == (3, 5)
+    cfg = LazyConfig.apply_overrides(cfg, ["dataloader.test.in_features=4", "size.n=6"])
+    made = instantiate(cfg.dataloader.evaluator)
+    assert (made.in_features, made.out_features) == (4, 6)
+    (part,) = LazyConfig.load(str(tmp_path / "data.py"), ("dataloader",))
+    part.evaluator.out_features = 2
+    assert instantiate(part.evaluator).in_features == 3
+
+
+def test_a_reference_out_of_a_node_of_no_known_config_is_an_error():
+    cfg = {"n": 1, "part": {"_target_": "torch.nn.Linear", "in_features": "${..n}"}}
+    with pytest.raises(ConfigError, match="leads out of what is instantiated"):
+        instantiate(cfg["part"])
+
+
+def test_what_the_reader_leaves_alone_says_how_a_lazy_config_is_trusted(tmp_path):
+    (tmp_path / "run.py").write_text("import os\nfolder = dict(names=os.listdir('.'))\n")
+    with pytest.raises(ConfigError, match=r"LazyConfig.load\(…, trust=True\) runs it") as caught:
+        LazyConfig.load(str(tmp_path / "run.py"))
+    assert "run.py:2" in str(caught.value)
+
+
+def test_a_package_of_ones_own_is_named_with_the_way_to_allow_it():
+    with pytest.raises(RefusedNameError) as caught:
+        instantiate({"_target_": "my_project.nets.Net"})
+    assert caught.value.__notes__ == [
+        "a package of yours: LazyConfig.load(file, allow=['my_project'])"
+    ]

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from trainer_models import Spoils, TwoLosses, batches, sgd
 
 from loopwright import dist
 from loopwright.config import Config
+from loopwright.registry import RefusedNameError
 from loopwright.trainer import (
     HookBase,
     SimpleTrainer,
@@ -19,9 +21,21 @@ from loopwright.trainer import (
     default_argument_parser,
     default_setup,
     default_writers,
+    instantiate,
     launch,
     setup_logger,
 )
+
+
+def test_a_script_is_told_which_packages_lazy_configs_may_name(tmp_path):
+    def script():
+        args = default_argument_parser().parse_args(["--allow", "statistics", "train.seed=1"])
+        default_setup({"train": {"output_dir": str(tmp_path)}}, args)
+        return instantiate({"_target_": "statistics.NormalDist", "mu": 3.0}).mean
+
+    assert copy_context().run(script) == 3.0
+    with pytest.raises(RefusedNameError):
+        instantiate({"_target_": "statistics.NormalDist"})
 
 
 def test_the_arguments_of_a_script():

@@ -25,12 +25,15 @@ def install(name: str, *, force: bool = False, more: Iterable[str] = ()) -> None
     """Answer imports of ``mmengine`` or ``detectron2`` (and their submodules) with our parts.
 
     With ``"mmengine"`` also ``<library>.registry`` and ``<library>.utils`` of the OpenMMLab
-    libraries (mmseg, mmdet, mmselfsup, …, and those in ``more``). Whatever is really
+    libraries (mmseg, mmdet, mmselfsup, …, and those in ``more``); with ``"detectron2"`` lazy
+    configs may name things of the packages in ``more``, which are yours. Whatever is really
     installed wins, unless ``force``. Doing it twice changes nothing.
 
     Raises ValueError for another name.
     """
     aliases = _aliases(name, more)
+    if name == "detectron2":
+        allow_packages(*detectron2.PACKAGES, *more)
     if name in _INSTALLED and not force:
         _INSTALLED[name].aliases.update(aliases)
         return
@@ -39,7 +42,6 @@ def install(name: str, *, force: bool = False, more: Iterable[str] = ()) -> None
     finder.enter(first=force)
     _INSTALLED[name] = finder
     if name == "detectron2":
-        allow_packages(*detectron2.PACKAGES)
         detectron2.hand_lines_to("loopwright")
 
 

@@ -26,7 +26,7 @@ class ConfigDict(dict):
     loopwright.config.errors.MissingAttribute: no key 'optimzer'; did you mean 'optimizer'?
     """
 
-    __slots__ = ("_origins",)
+    __slots__ = ("__weakref__", "_origins")
     _origins: dict[Any, Origin]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,9 +13,10 @@ from loopwright.config.dump import dump
 from loopwright.config.node import make
 from loopwright.core.nearest import did_you_mean
 from loopwright.files import atomic_write
-from loopwright.registry import allow_packages
+from loopwright.registry import RefusedNameError, allow_packages
 from loopwright.registry.allow import locate
 from loopwright.trainer.lazyfile import read
+from loopwright.trainer.roots import above, remember
 
 TARGET = "_target_"
 
@@ -42,19 +43,20 @@ def instantiate(cfg: Any) -> Any:
     """Make everything that has a ``_target_``, innermost first; other values come back as they are.
 
     A node that is used twice makes one object. ``"${..name}"`` and ``"${a.b}"`` are looked up in
-    the node given. A dotted name must lie below an allowed package (RefusedNameError); a class or
-    function in the config itself is called as it is.
+    the config that the node was loaded with, else in the node itself. A dotted name must lie below
+    an allowed package (RefusedNameError); a class or function in the config is called as it is.
 
     >>> instantiate({"both": [{"_target_": "torch.nn.Identity"}, 1]})
     {'both': [Identity(), 1]}
     """
-    return _Maker().made(cfg)
+    return _Maker(cfg).made(cfg)
 
 
 class _Maker:
     """One instantiation: what was made of which node, and the nodes we are in."""
 
-    def __init__(self) -> None:
+    def __init__(self, top: Any) -> None:
+        self.top = top
         self.done: dict[int, tuple[Any, Any]] = {}
         self.inside: list[dict[Any, Any]] = []
 
@@ -69,7 +71,7 @@ class _Maker:
         if isinstance(node, list | tuple):
             return type(node)(self.made(item) for item in node)
         if isinstance(node, Deferred):
-            return locate(node.dotted)
+            return _located(node.dotted)
         if isinstance(node, str) and node.startswith("${") and node.endswith("}"):
             return self.made(self._looked_up(node))
         return node
@@ -93,7 +95,7 @@ class _Maker:
         return result
 
     def _target(self, target: Any) -> Any:
-        found = locate(target) if isinstance(target, str) else self.made(target)
+        found = _located(target) if isinstance(target, str) else self.made(target)
         if not callable(found):
             raise TypeError(f"{TARGET} must be something to call, got {found!r}")
         return found
@@ -102,14 +104,26 @@ class _Maker:
         path = text[2:-1]
         bare = path.lstrip(".")
         dots = len(path) - len(bare)
-        if dots > len(self.inside):
-            raise ConfigError(f"{text!r} leads out of what is instantiated")
-        place: Any = self.inside[-dots] if dots else self.inside[0]
+        around = [*above(self.top), *self.inside]
+        if dots > len(around):
+            raise ConfigError(
+                f"{text!r} leads out of what is instantiated, and of no config that was loaded"
+            )
+        place: Any = around[-dots] if dots else around[0]
         for part in bare.split("."):
             if not isinstance(place, dict) or part not in place:
                 raise ConfigError(f"{text!r}: there is no {part!r}")
             place = place[part]
         return place
+
+
+def _located(dotted: str) -> Any:
+    try:
+        return locate(dotted)
+    except RefusedNameError as error:
+        package = dotted.partition(".")[0]
+        error.add_note(f"a package of yours: LazyConfig.load(file, allow=[{package!r}])")
+        raise
 
 
 def _called(target: Any, arguments: dict[str, Any]) -> Any:
@@ -144,10 +158,10 @@ class LazyConfig:
         if keys is None:
             shown = {key: value for key, value in values.items() if _is_shown(key, value)}
             origins = values.origins_of()
-            return make(shown, {key: origins[key] for key in shown if key in origins})
+            return remember(make(shown, {key: origins[key] for key in shown if key in origins}))
         if isinstance(keys, str):
-            return _key(values, keys, filename)
-        return tuple(_key(values, key, filename) for key in keys)
+            return remember(_key(values, keys, filename))
+        return tuple(remember(_key(values, key, filename)) for key in keys)
 
     @staticmethod
     def load_rel(filename: str, keys: str | tuple[str, ...] | None = None, **how: Any) -> Any:
@@ -164,7 +178,8 @@ class LazyConfig:
         """
         for text in overrides:
             _refuse_flattening(cfg, text)
-        return ConfigDict(apply_overrides(ConfigDict(cfg), overrides))
+        changed: ConfigDict = remember(ConfigDict(apply_overrides(ConfigDict(cfg), overrides)))
+        return changed
 
     @staticmethod
     def save(cfg: Any, filename: str) -> None:

@@ -8,12 +8,21 @@ from typing import Any
 
 from loopwright.config import ConfigDict, ConfigError, Origin, trusted
 from loopwright.config.deferred import Deferred
+from loopwright.config.errors import TRUST_HINT
 from loopwright.config.limits import Fuel
 from loopwright.config.node import make
 from loopwright.config.source import read_text
 from loopwright.config.statements import Interpreter, parse
 
 LAZY_CALL = "LazyCall"
+CONTAINERS = frozenset(
+    f"omegaconf.{name}"
+    for name in ("OmegaConf.create", "DictConfig", "dictconfig.DictConfig", "ListConfig")
+)
+LAZY_TRUST_HINT = (
+    "outside what the safe reader evaluates; if you trust this file, "
+    "LazyConfig.load(…, trust=True) runs it as Python"
+)
 
 
 def read(filename: str, *, trust: bool = False) -> ConfigDict:
@@ -83,18 +92,36 @@ def _import(
 
 
 class LazyReader(Interpreter):
-    """The config reader with one call more: ``LazyCall(target)(name=value, …)``."""
+    """The config reader with two calls more: ``LazyCall(target)(name=value, …)`` becomes a node,
+    and what OmegaConf makes of a dict or a list is that dict or list.
+    """
 
     def value(self, node: ast.AST) -> Any:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
-            maker = node.func
+        if not isinstance(node, ast.Call):
+            return super().value(node)
+        maker = node.func
+        if isinstance(maker, ast.Call):
             if self._is_lazy(maker) and len(maker.args) == 1 and not maker.keywords:
                 return self._lazy(node, super().value(maker.args[0]))
+        elif self._named(maker) in CONTAINERS:
+            return self.value(node.args[0]) if node.args else make({}, {})
         return super().value(node)
 
+    def refuse(self, node: ast.AST, what: str = "") -> ConfigError:
+        """As the reader's, with the way that a lazy config has to be trusted."""
+        fault = super().refuse(node, what)
+        return ConfigError(fault.message.replace(TRUST_HINT, LAZY_TRUST_HINT), fault.origin)
+
+    def _named(self, func: ast.expr) -> str:
+        """The dotted name of an imported function; empty for anything else."""
+        owner = func.value if isinstance(func, ast.Attribute) else func
+        known = self.names.get(owner.id) if isinstance(owner, ast.Name) else None
+        if not isinstance(known, Deferred):
+            return ""
+        return f"{known.dotted}.{func.attr}" if isinstance(func, ast.Attribute) else known.dotted
+
     def _is_lazy(self, maker: ast.Call) -> bool:
-        named = super().value(maker.func) if isinstance(maker.func, ast.Name) else None
-        return isinstance(named, Deferred) and named.dotted.rpartition(".")[2] == LAZY_CALL
+        return self._named(maker.func).rpartition(".")[2] == LAZY_CALL
 
     def _lazy(self, node: ast.Call, target: Any) -> ConfigDict:
         if node.args:

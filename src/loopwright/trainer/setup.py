@@ -19,6 +19,7 @@ from loopwright.config import ConfigError
 from loopwright.files import atomic_write
 from loopwright.log import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 from loopwright.model import wrap_model
+from loopwright.registry import allow_packages
 from loopwright.trainer.lazy import LazyConfig
 
 logger = logging.getLogger("loopwright.trainer")
@@ -39,6 +40,9 @@ def default_argument_parser(epilog: str | None = None) -> argparse.ArgumentParse
     parser.add_argument("--num-machines", type=int, default=1)
     parser.add_argument("--machine-rank", type=int, default=0)
     parser.add_argument("--dist-url", default="auto", help="tcp://host:port, or auto")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PACKAGE", help="lazy configs may name it"
+    )
     parser.add_argument("opts", nargs=argparse.REMAINDER, default=[], help="overrides: a.b=c")
     return parser
 
@@ -89,8 +93,9 @@ def default_setup(cfg: Any, args: Any) -> None:
     """Before anything is built: the output folder, loggers, the config in the folder, the seed.
 
     The config is of any kind that a DefaultTrainer takes. The seed is the same on every rank, so
-    that all build the same model.
+    that all build the same model. What ``--allow`` named may be named by lazy configs from here on.
     """
+    allow_packages(*getattr(args, "allow", ()))
     folder, seed, benchmark = _facts(cfg)
     os.makedirs(folder, exist_ok=True)
     rank = dist.get_rank()
