@@ -13,7 +13,7 @@ from loopwright.optim.optimizers import optimizer_defaults
 from loopwright.plan import make_plan, model_part, optimizers
 from loopwright.plan.data import to_data
 from loopwright.plan.optimizers import DEFAULTS, SCHEDULED
-from loopwright.registry import MODELS
+from loopwright.registry import FUNCTIONS, MODELS
 from loopwright.runner import Runner
 
 
@@ -144,6 +144,49 @@ def test_curves_and_groups_are_those_of_the_run(name, tmp_path):
         if "momentum" in entries:
             seen = [s[optimizer][0][1] for s in watch.seen]
             assert seen == pytest.approx(entries["momentum"], rel=1e-12)
+
+
+@FUNCTIONS.register_module(force=True)
+def plan_thirds(step):
+    """A factor for LambdaLR, as a user's function gives one."""
+    return 1 / (1 + step % 3)
+
+
+HALF = {"type": "ConstantLR", "factor": 0.5, "total_iters": 3}
+FALL = {"type": "ExponentialLR", "gamma": 0.9}
+CODE = {
+    "a function": [UP, {"type": "LambdaLR", "lr_lambda": "plan_thirds", "by_epoch": True}],
+    "one after another": {
+        "type": "SequentialLR",
+        "schedulers": [HALF, FALL],
+        "milestones": [4],
+        "by_epoch": False,
+    },
+    "together": {"type": "ChainedScheduler", "schedulers": [HALF, FALL], "by_epoch": False},
+}
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_what_holds_code_is_drawn_where_the_code_may_be_imported(name, tmp_path):
+    cfg, watch = config(ONE, CODE[name], tmp_path), Watch()
+    assert "--import" in " ".join(make_plan(cfg).notes)
+    plan = make_plan(cfg, imported=True)
+    assert plan.errors == []
+    assert not any("leave it out" in note for note in plan.notes)
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(watch)
+    runner.train()
+    [curve] = plan.curves
+    seen = [step[""][0][0] for step in watch.seen]
+    assert len(set(seen)) > 2
+    assert seen == pytest.approx(curve.values, rel=1e-12)
+
+
+def test_code_that_fails_is_a_note_of_the_plan_and_no_crash(tmp_path):
+    broken = {"type": "LambdaLR", "lr_lambda": "plan_thirds", "by_epoch": False}
+    far = config(ONE, broken, tmp_path)
+    far["train_cfg"] = {"type": "IterBasedTrainLoop", "max_iters": 10**6}
+    assert "too many to step through" in " ".join(make_plan(far, imported=True).notes)
 
 
 def test_each_optimizer_has_its_rows_with_the_whole_models_names(tmp_path):

@@ -16,7 +16,7 @@ from loopwright.plan.making import Making
 from loopwright.plan.names import Names
 from loopwright.plan.optimization import check_optimization, check_schedules
 from loopwright.plan.optimizers import optimizers_of, scaled
-from loopwright.plan.rates import Curve, draw, not_drawn
+from loopwright.plan.rates import Curve, Simulate, draw, not_drawn
 from loopwright.plan.sections import check_evaluators, check_loaders, check_loops, check_model
 from loopwright.plan.settings import check_settings
 from loopwright.plan.start import check_start, check_weights
@@ -82,14 +82,15 @@ def make_plan(
         notes.append(
             f"{lookup.library} registers nothing here: names that only it knows are not checked"
         )
-    notes += not_drawn(values.get("param_scheduler"), facts)
+    notes += not_drawn(values.get("param_scheduler"), facts, simulated=imported)
     findings = making.findings
     findings[:0] = _findings(root, facts, lookup)
     planned = scaled(values, facts, notes)
     model = None
     if torch_part and not any(f.level == "error" and _stops_model(f) for f in findings):
         model = _model(planned, world, making)
-    curves = draw(planned, facts, model, findings)
+    simulate = _simulation(facts, making) if imported else None
+    curves = draw(planned, facts, model, findings, simulate)
     return Plan(
         facts=facts,
         hooks=tuple(hook_order(root, lookup)),
@@ -173,6 +174,18 @@ def _model(values: dict[str, Any], world: int, making: Making) -> Any:
     if model is not None:
         making.findings += check_weights(making.root, model)
     return read
+
+
+def _simulation(facts: Facts | None, making: Making) -> Simulate:
+    """Steps schedules through, where all is imported that they name."""
+
+    def simulate(cfg: Any, starts: list[Any], at: list[int], accumulation: int) -> Any:
+        made = importlib.import_module("loopwright.plan.simulated").simulated
+        return making.attempt(
+            lambda: made(cfg, starts, facts, at, accumulation), "curve", "param_scheduler"
+        )
+
+    return simulate
 
 
 def _averaged(values: dict[str, Any]) -> bool:

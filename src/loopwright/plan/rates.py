@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,22 @@ class Start:
     entries: dict[str, Any]
 
 
+Series = dict[str, list[list[float]]]
+Simulate = Callable[[Any, list[dict[str, Any]], list[int], int], Series | None]
+"""From a schedule, the starts, the iterations wanted and the accumulation to the series."""
+
+
 def draw(
-    values: dict[str, Any], facts: Facts | None, model: Any, findings: list[Finding]
+    values: dict[str, Any],
+    facts: Facts | None,
+    model: Any,
+    findings: list[Finding],
+    simulate: Simulate | None = None,
 ) -> list[Curve]:
-    """The curves of all optimizers; what a schedule refuses becomes a finding."""
+    """The curves of all optimizers; what a schedule refuses becomes a finding.
+
+    ``simulate`` finds what cannot be known from the config alone.
+    """
     wrong = any(f.level == "error" and f.path.startswith(_NUMERIC) for f in findings)
     if facts is None or wrong:
         return []
@@ -58,7 +70,8 @@ def draw(
         if isinstance(cfg, dict) and "type" not in cfg:
             continue
         try:
-            drawn += _curves(cfg, facts, starts, accumulation=accumulation_of(wrapper))
+            made = simulate if any(map(_of_code, undrawn(cfg, facts))) else None
+            drawn += _curves(cfg, facts, starts, accumulation_of(wrapper), made)
         except (ValueError, TypeError, KeyError, ConfigError) as error:
             where = f"param_scheduler.{name}" if cfg is not values["param_scheduler"] else ""
             told = str(error.args[0]) if isinstance(error, KeyError) else str(error)
@@ -86,13 +99,17 @@ def distinct(optimizer: str, wrapper: dict[str, Any], model: Any) -> list[Start]
     return list(found.values())
 
 
-def _curves(cfg: Any, facts: Facts, starts: list[Start], *, accumulation: int) -> Iterator[Curve]:
+def _curves(
+    cfg: Any, facts: Facts, starts: list[Start], accumulation: int, simulate: Simulate | None
+) -> Iterator[Curve]:
     step = max(1, facts.max_iters // POINTS_DRAWN)
     at = sorted({*range(0, facts.max_iters, step), facts.max_iters - 1})
     read(cfg, Run(facts.max_iters, facts.max_epochs, facts.epoch_length))
-    series = curve(
+    entries = [start.entries for start in starts]
+    found = simulate(cfg, entries, at, accumulation) if simulate is not None else None
+    series = found or curve(
         cfg,
-        [start.entries for start in starts],
+        entries,
         max_iters=facts.max_iters,
         max_epochs=facts.max_epochs,
         epoch_length=facts.epoch_length,
@@ -104,8 +121,15 @@ def _curves(cfg: Any, facts: Facts, starts: list[Start], *, accumulation: int) -
             yield Curve(entry, start.label, tuple(at), tuple(row))
 
 
-def not_drawn(cfg: Any, facts: Facts | None) -> list[str]:
+def not_drawn(cfg: Any, facts: Facts | None, *, simulated: bool = False) -> list[str]:
     """Notes on schedules whose values nobody knows yet, so that no curve pretends to."""
+    kinds = [k for k in undrawn(cfg, facts) if not (simulated and _of_code(k))]
+    hint = {True: " (--import makes it and draws it)", False: ""}
+    return [f"{kind} {_why(kind)}: the curves leave it out{hint[_of_code(kind)]}" for kind in kinds]
+
+
+def undrawn(cfg: Any, facts: Facts | None) -> list[str]:
+    """The kinds of schedules whose values the config alone does not tell."""
     kinds: dict[str, None] = {}
     run = Run(1, 1, 1) if facts is None else Run(facts.max_iters, facts.max_epochs, 1)
     for entry in entries_in(cfg):
@@ -117,10 +141,14 @@ def not_drawn(cfg: Any, facts: Facts | None) -> list[str]:
             continue  # a finding says what is wrong with it
         if unknown:
             kinds[kind_of(entry)] = None
-    return [f"{kind} {_why(kind)}: the curves leave it out" for kind in kinds]
+    return list(kinds)
+
+
+def _of_code(kind: str) -> bool:
+    return not kind.startswith(_PLATEAUS)
 
 
 def _why(kind: str) -> str:
-    if kind.startswith(_PLATEAUS):
+    if not _of_code(kind):
         return "follows what validation will give"
     return "cannot be known before it is built"
