@@ -6,115 +6,33 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from itertools import compress
-from math import ceil, inf, isnan
+from math import inf, isnan
 from typing import Any
 
 import pytest
 import torch
+from sched_answers import ANSWERED_BETTER, REFUSED, answered_from, built_anyway, listed, mixes
 from torch import nn
 
 from loopwright.optim import OptimWrapper, OptimWrapperDict, build_param_scheduler, scale_lr
 from loopwright.optim.curves import curve
-from loopwright.optim.schedules import Linear, OneCycle, Poly
-from loopwright.optim.specs import Run, Spec, entries
-from loopwright.optim.specs import read as specs_of
 from loopwright.optim.yolo import PPYOLOERule, YOLOv5Rule
 
 Case = dict[str, Any]
 
 RELATIVE = 1e-12
+ABSOLUTE = 1e-16
+"""What rounding leaves of an lr that became 0."""
+IMPURE = {"build_error", "error", "val", "param_scheduler_hook", "auto_scale_lr", "phase1"}
+"""What a curve from the config alone does not know."""
 CURVE_LIMIT = 20_000
 """The live schedules replay every case; the pure curve those of up to so many iterations."""
-
-ANSWERED_BETTER: list[tuple[Callable[[Case], bool], int, str]] = [
-    (
-        lambda case: case["error"]["type"] == "ZeroDivisionError",
-        0,
-        "a factor of 0 leaves nothing to multiply: the schedule starts from the base instead",
-    ),
-    (
-        lambda case: "OneCycleLR" in json.dumps(case["param_scheduler"]),
-        1,
-        "from its total_steps on a one-cycle schedule stays at its end",
-    ),
-]
-"""Recorded exceptions that we answer with a value, how many steps before that begins, and why."""
-
-Entry = dict[str, Any]
-
-
-def _kind(entry: Entry, *kinds: str) -> bool:
-    return entry["type"].rpartition(".")[2].startswith(kinds)
-
-
-BUILT_ANYWAY: list[tuple[Callable[[Entry], bool], str]] = [
-    (lambda e: _kind(e, "Constant") and e.get("factor", 0) > 1, "a factor is a factor"),
-    (
-        lambda e: _kind(e, "CosineRestart") and not {"eta_min", "eta_min_ratio"} & set(e),
-        "a cosine without a floor goes down to 0, with restarts too",
-    ),
-    (lambda e: _kind(e, "OneCycle") and e.get("pct_start") in (0, 1), "0 and 1 are shares"),
-    (lambda e: _kind(e, "OneCycle") and "total_steps" in e, "5.0 steps are 5"),
-    (
-        lambda e: _kind(e, "OneCycleParamScheduler") and e.get("param_name") != "lr",
-        "weight decay and momentum can go up and down once, too",
-    ),
-]
-"""Entries whose recorded error of building is none to us, and why."""
-
-REFUSED: list[tuple[Callable[[Entry], bool], str]] = [
-    (lambda e: e.get("T_max") is not None and e["T_max"] <= 0, "no cosine has no steps"),
-    (lambda e: "step_size" in e and e["step_size"] <= 0, "no step comes every 0 steps"),
-    (lambda e: min(e.get(k, 0) for k in ("patience", "cooldown")) < 0, "counts are not negative"),
-    (lambda e: _kind(e, "ReduceOn") and e.get("factor", 0.1) < 0, "an lr is not negative"),
-    (
-        lambda e: _kind(e, "OneCycle") and "eta_max" not in e,
-        "a peak of 0 by default learns nothing",
-    ),
-    (
-        lambda e: _kind(e, "OneCycle") and min(_divisors(e)) <= 0,
-        "a peak is a positive multiple of what the cycle starts from",
-    ),
-]
-"""Entries that we refuse before the run though values were recorded, and why."""
-
-
-def _divisors(entry: Entry) -> list[float]:
-    return [entry.get("div_factor", 25.0), entry.get("final_div_factor", 1e4)]
-
-
-def listed(case: Case, among: list[tuple[Callable[[Entry], bool], str]]) -> bool:
-    return any(fits(e) for e in entries(case["param_scheduler"]) for fits, _ in among)
-
-
-def answered_from(case: Case, epoch_of: int) -> float:
-    """The first iteration whose recorded value is a defect of MMEngine's that we do not share.
-
-    A one-cycle schedule that makes one step more than `total_steps` goes on past its end there
-    (an lr below 0); so do linear and polynomial ones in a range with a fraction. Of two one-cycle
-    schedules the second sets the peak of the first.
-    """
-    run = Run(case["max_iters"], case["max_epochs"], case["epoch_length"])
-    specs = specs_of(case["param_scheduler"], run)
-    if sum(isinstance(spec.schedule, OneCycle) for spec in specs) > 1:
-        return 0
-    ends = [(_past_end(spec), spec) for spec in specs]
-    return min((e * (epoch_of if s.by_epoch else 1) for e, s in ends if e < s.end), default=inf)
-
-
-def _past_end(spec: Spec) -> float:
-    schedule = spec.schedule
-    if isinstance(schedule, OneCycle):
-        return ceil(spec.begin) + schedule.total
-    if isinstance(schedule, Linear | Poly) and schedule.total % 1:
-        return ceil(spec.begin) + ceil(schedule.total)
-    return inf
 
 
 def close(ours: float, theirs: float) -> bool:
     if ours == theirs or (isnan(ours) and isnan(theirs)):
         return True
-    return abs(ours - theirs) <= RELATIVE * max(abs(ours), abs(theirs))
+    return abs(ours - theirs) <= max(RELATIVE * max(abs(ours), abs(theirs)), ABSOLUTE)
 
 
 def make_optimizer(groups: list[dict[str, Any]], cfg: dict[str, Any]) -> torch.optim.Optimizer:
@@ -221,11 +139,11 @@ def compare(
 
 def test_schedules_give_the_recorded_values(sched_case: tuple[Case, Case]) -> None:
     case, _ = sched_case
-    if case["id"].startswith("res_"):
+    if "phase1" in case:
         replay_resumed(case)
     elif "param_scheduler_hook" in case:
         replay_yolo(case)
-    elif "build_error" in case and listed(case, BUILT_ANYWAY):
+    elif "build_error" in case and built_anyway(case):
         with suppress(ValueError, TypeError):  # there may be another error beside it
             Replay(case, case["epoch_length"])
     elif "build_error" in case or listed(case, REFUSED):
@@ -273,7 +191,7 @@ def replay_resumed(case: Case) -> None:
     first_wrappers, second_wrappers = first.named(), second.named()
     before = by_name(case["values_phase1"], first_wrappers)
     after = by_name(case["values_phase2"], second_wrappers)
-    fields = list(next(iter(before.values())))
+    fields = list(next(iter(before.values())) | next(iter(after.values())))
 
     def keeper(got: dict[int, Any], wrappers: dict[str | None, OptimWrapper], less: int) -> Any:
         def keep(it: int) -> None:
@@ -283,18 +201,20 @@ def replay_resumed(case: Case) -> None:
         return keep
 
     got: dict[int, Any] = {}
+    until = answered_from(case["phase1"] | {"epoch_length": length}, first.epoch_of)
     first.run(0, at, range(at), keeper(got, first_wrappers, 0))
     for name in first_wrappers:
-        compare(got, before[name], list(range(at)), name, at)
+        compare(got, before[name], list(range(at)), name, until)
     second.wrapper.load_state_dict(first.wrapper.state_dict())
     second.validations = first.validations
     for new, old in zip(flat(second.schedulers), flat(first.schedulers), strict=False):
         new.load_state_dict(json.loads(json.dumps(old.state_dict())), changed="keep")
     got = {}
     stop = case["phase2"]["max_iters"]
+    until = min(until, answered_from(case["phase2"] | {"epoch_length": length}, second.epoch_of))
     second.run(at, stop, range(at, stop), keeper(got, second_wrappers, at))
     for name in second_wrappers:
-        compare(got, after[name], list(range(stop - at)), name, stop)
+        compare(got, after[name], list(range(stop - at)), name, 0 if mixes(case) else until - at)
 
 
 def replay_yolo(case: Case) -> None:
@@ -321,8 +241,7 @@ def replay_yolo(case: Case) -> None:
 
 def test_the_pure_curve_is_the_recorded_one(sched_case: tuple[Case, Case]) -> None:
     case, _ = sched_case
-    pure = not {"build_error", "error", "val", "param_scheduler_hook", "auto_scale_lr"} & set(case)
-    if not pure or case["id"].startswith("res_") or isinstance(case["groups"], dict):
+    if IMPURE & set(case) or isinstance(case["groups"], dict):
         return
     if case["max_iters"] > CURVE_LIMIT or listed(case, REFUSED):
         return

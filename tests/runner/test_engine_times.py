@@ -93,13 +93,13 @@ def build(case):
     runner.train_loop = runner.loop
     runner.loop.core.step = lambda batch: None
     tmpl = {"filename_tmpl": ("epoch_{}.pth" if by_epoch(case) else "iter_{}.pth")}
-    runner.hook_table.add(CheckpointHook(**{**tmpl, **case["checkpoint"]}), 90)
-    runner.hook_table.add(LoggerHook(**case["logger"]), 60)
+    runner.hook_table.add(CheckpointHook(**{**tmpl, **case.get("checkpoint", {})}), 90)
+    runner.hook_table.add(LoggerHook(**case.get("logger", {})), 60)
     return runner
 
 
 def by_epoch(case):
-    return case["checkpoint"].get("by_epoch", True)
+    return case.get("checkpoint", {}).get("by_epoch", True)
 
 
 def shortened(found, golden, name):
@@ -118,10 +118,16 @@ def test_everything_happens_when_it_happens_in_mmengine(case):
     # The end of training flushes what is left to the log, which MMEngine has no line for.
     runner.loop._finish = lambda: None
     runner.loop.run()
-    assert shortened(runner.val_at, case, "val_at")
-    assert shortened(runner.saved, case, "saved")
+    if "val_at" in case:
+        assert shortened(runner.val_at, case, "val_at")
+    if "saved" in case:
+        assert shortened(runner.saved, case, "saved")
     if "kept" in case:
         assert sorted(runner.kept) == sorted(case["kept"])
-    assert len(runner.logged) == case["log_count"]
-    assert runner.logged[: len(case["log_iters_head"])] == case["log_iters_head"]
-    assert runner.logged[-len(case["log_iters_tail"]) :] == case["log_iters_tail"]
+    if "log_count" in case:
+        assert len(runner.logged) == case["log_count"]
+        assert runner.logged[: len(case["log_iters_head"])] == case["log_iters_head"]
+        assert runner.logged[-len(case["log_iters_tail"]) :] == case["log_iters_tail"]
+    if "log_inner_first_epoch" in case:
+        first = [it for it in runner.logged if it <= case["epoch_length"]]
+        assert first == case["log_inner_first_epoch"]
