@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from loopwright.core.length import length_of
 from loopwright.data.fetch import Task
 from loopwright.data.loader import Loader
 from loopwright.data.position import Positioned
@@ -141,10 +142,7 @@ class Iterated(Positioned):
     @property
     def length(self) -> int | None:
         """Batches an epoch, or None where that is not known."""
-        try:
-            return len(self.batches)
-        except TypeError:
-            return None
+        return length_of(self.batches)
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the iterable too, where it listens."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import get_worker_info
 
+from loopwright.core.length import length_of
 from loopwright.data.batching import Batching, in_batches
 from loopwright.data.collate import pseudo_collate
 from loopwright.data.fetch import Collate, Fetched
@@ -124,9 +125,8 @@ class StreamLoader(Batching):
         self._restored = False
 
     def _batches(self) -> int | None:
-        try:
-            samples = len(self.dataset)
-        except TypeError:
+        samples = length_of(self.dataset)
+        if samples is None:
             return None
         return in_batches(samples, self.batch_size or 1, drop_last=self.drop_last)
 

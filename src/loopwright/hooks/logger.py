@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from loopwright.core import every
+from loopwright.core.length import length_of
 from loopwright.hooks.hook import Hook
 from loopwright.log import make_record
 from loopwright.registry import HOOKS
@@ -48,7 +49,7 @@ class LoggerHook(Hook):
         self._length: int | None = None
 
     def before_train(self, runner: Any) -> None:
-        self._length = _length_of(runner.train_loop.dataloader)
+        self._length = length_of(runner.train_loop.dataloader)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -87,13 +88,6 @@ class LoggerHook(Hook):
         runner.visualizer.close()
         if self.out_dir is not None:
             runner.copy_logs(self.out_dir, tuple(self.out_suffix), keep_local=self.keep_local)
-
-
-def _length_of(loader: Any) -> int | None:
-    try:
-        return len(loader)
-    except TypeError:
-        return None
 
 
 def _plain(value: Any) -> Any:

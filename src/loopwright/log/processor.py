@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from loopwright.core.length import length_of
 from loopwright.log.history import HistoryBuffer
 from loopwright.log.hub import MessageHub
 from loopwright.log.record import CustomStatistic, RecordSpec, custom_value, matches
@@ -222,11 +223,7 @@ def _epoch(runner: Any, mode: str) -> int:
 
 def _length(runner: Any, mode: str) -> int:
     """Batches of the loop's loader, 0 when it does not know."""
-    loader = getattr(runner, f"{mode}_dataloader", None)
-    try:
-        return len(loader)  # type: ignore[arg-type]
-    except TypeError:
-        return 0
+    return length_of(getattr(runner, f"{mode}_dataloader", None)) or 0
 
 
 def _memory(runner: Any) -> dict[str, float]:

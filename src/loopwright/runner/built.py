@@ -18,10 +18,10 @@ from loopwright.build.parts import (
 )
 from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.build.spec import RunSpec
+from loopwright.core.length import length_of
 from loopwright.optim import build_param_scheduler
 from loopwright.registry.whereabouts import building
 from loopwright.runner import saving
-from loopwright.runner.loops import length_of
 
 
 class BuiltParts:

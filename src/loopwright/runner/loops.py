@@ -8,6 +8,7 @@ from typing import Any
 
 from loopwright.config import ConfigError
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
+from loopwright.core.length import length_of
 from loopwright.data import seed_step
 from loopwright.dist.signals import agree
 from loopwright.registry import LOOPS
@@ -299,11 +300,3 @@ class IterBasedTrainLoop(_TrainLoop):
 def _check_limit(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"train_cfg.{name} must be an integer of at least 1, got {value!r}")
-
-
-def length_of(loader: Any) -> int | None:
-    """Batches an epoch; None where the loader cannot tell."""
-    try:
-        return len(loader)
-    except TypeError:
-        return None

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from loopwright.core.length import length_of
+
 
 def endless(loader: Iterable[Any], done: int = 0) -> Iterator[Any]:
     """Batches of the loader again and again, from where ``done`` iterations leave it.
@@ -16,7 +18,7 @@ def endless(loader: Iterable[Any], done: int = 0) -> Iterator[Any]:
 
     Raises RuntimeError for a loader that gives nothing, or no more.
     """
-    length = _length(loader)
+    length = length_of(loader)
     epoch, batch = divmod(done, length) if length else (0, done)
     while True:
         empty = True
@@ -47,10 +49,3 @@ def _placed(loader: Any, epoch: int, batch: int) -> Iterable[Any]:
             stacklevel=3,
         )
     return loader  # type: ignore[no-any-return]
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader)
-    except TypeError:
-        return None
