@@ -55,6 +55,27 @@ def test_a_scalar_put_after_the_writer_is_written_next_time(tmp_path):
     assert found == [(19, 19.0), (39, 39.0), (59, 59.0)]
 
 
+def test_a_writer_of_ones_own_takes_each_image_once_and_leaves_it_to_the_others():
+    class Mine(EventWriter):
+        def __init__(self):
+            self.seen = []
+
+        def write(self):
+            storage = get_event_storage()
+            self.seen += [(name, step) for name, pixels, step in storage._vis_data]
+            storage.clear_images()
+
+    mine = Mine()
+    with EventStorage() as storage:
+        for storage.iter in range(4):
+            storage.put_image("sample", torch.zeros(3, 2, 2))
+            if storage.iter % 2:
+                mine.write()
+        mine.write()
+    assert mine.seen == [("sample", 0), ("sample", 1), ("sample", 2), ("sample", 3)]
+    assert len(list(storage.images.since(0))) == 4
+
+
 def test_a_rare_wall_clock_figure_stays_out_of_the_metrics(tmp_path):
     """Equal runs write equal bytes, however seldom something is timed."""
     writer = JSONWriter(tmp_path / "metrics.json")

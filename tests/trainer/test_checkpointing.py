@@ -1,6 +1,7 @@
 """Checkpoints of a trainer: names, what is kept, what is resumed."""
 
 import json
+import logging
 import os
 
 import pytest
@@ -213,3 +214,11 @@ def test_all_checkpoints_are_listed_by_path(tmp_path):
         saver.save(name)
     found = saver.get_all_checkpoint_files()
     assert sorted(found) == [str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]
+
+
+def test_a_run_begun_anew_is_told_of_the_one_before_it(tmp_path, caplog):
+    trainer_in(tmp_path).train(0, 5)
+    with caplog.at_level(logging.INFO):
+        trainer_in(tmp_path).checkpointer.resume_or_load("", resume=False)
+    said = [record.getMessage() for record in caplog.records]
+    assert f"{tmp_path}/model_final.pth is of an earlier run: resume=True would go on from it" in said

@@ -85,7 +85,7 @@ class Shelf(Generic[T]):
     """The last `size` things put, each with a running number so that readers know what is new."""
 
     def __init__(self, size: int = 16) -> None:
-        self.size, self.number = size, 0
+        self.size, self.number, self._cleared = size, 0, 0
         self._items: list[tuple[int, T, bool]] = []
 
     def put(self, item: T) -> int:
@@ -101,6 +101,14 @@ class Shelf(Generic[T]):
         fresh = [item for n, item, _ in self._items if n > number]
         self._items = [(n, item, read or n > number) for n, item, read in self._items]
         return iter(fresh)
+
+    def left(self) -> list[T]:
+        """The kept things put since the last `clear`."""
+        return list(self.since(self._cleared))
+
+    def clear(self) -> None:
+        """Leave what is here out of `left`; who goes by numbers still sees it."""
+        self._cleared = self.number
 
     def __len__(self) -> int:
         return len(self._items)

@@ -145,6 +145,15 @@ class EventStorage:
             return
         self._count_dropped("histograms", self.histograms.put(summary))
 
+    @property
+    def _vis_data(self) -> list[tuple[str, Any, int]]:
+        """Images not cleared yet, as writers made for detectron2 read them."""
+        return [(image.name, image.pixels, image.iter) for image in self.images.left()]
+
+    def clear_images(self) -> None:
+        """What a writer of one's own says when it wrote them; other writers still see them."""
+        self.images.clear()
+
     def mark_epoch(self, epoch: int) -> None:
         """Say that `epoch` begins with the current iteration: 'epoch' windows start again here."""
         self._pending.append((self.iter, str(epoch), EPOCH_BEGINS))

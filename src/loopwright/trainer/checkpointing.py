@@ -148,8 +148,11 @@ class Checkpointer:
 
     def resume_or_load(self, path: str, *, resume: bool = True) -> dict[str, Any]:
         """With ``resume`` and a last checkpoint: everything of it. Else the weights of ``path``."""
-        if resume and self.has_checkpoint():
-            return self.load(self.get_checkpoint_file(), strict=True)
+        last = self.get_checkpoint_file()
+        if resume and last:
+            return self.load(last, strict=True)
+        if last:
+            logger.info("%s is of an earlier run: resume=True would go on from it", last)
         return self.load(path, checkpointables=[])
 
     def load(
