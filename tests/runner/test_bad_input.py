@@ -104,6 +104,20 @@ def test_a_loader_that_yields_nothing_is_an_error(run, cfg):
         run(train_dataloader={"dataset": Nothing(), "batch_size": 2}, train_cfg=cfg)
 
 
+def test_schedulers_of_ones_own_need_no_length_where_they_count_iterations(config):
+    runner = Runner.from_cfg(
+        Config(
+            {
+                **config,
+                "train_dataloader": {"dataset": Nothing(), "batch_size": 2},
+                "train_cfg": {"type": "IterBasedTrainLoop", "max_iters": 3},
+            }
+        )
+    )
+    (scheduler,) = runner.build_param_scheduler({"type": "LinearLR", "by_epoch": False, "end": 2})
+    assert scheduler.get_last_value() == [pytest.approx(0.1 / 3)]
+
+
 class Silent(BaseModel):
     def __init__(self):
         super().__init__()

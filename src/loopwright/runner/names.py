@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopwright.core.length import length_of
 from loopwright.data import build_dataloader
 from loopwright.dist import get_rank, get_world_size
 from loopwright.optim import build_optim_wrapper, build_param_scheduler
@@ -62,7 +63,7 @@ class MMEngineNames:
         return build_param_scheduler(
             scheduler,
             self.optim_wrapper,  # type: ignore[attr-defined]
-            epoch_length=len(loop.dataloader),
+            epoch_length=length_of(loop.dataloader),
             max_epochs=loop.max_epochs,
             max_iters=loop.max_iters,
         )
