@@ -19,8 +19,8 @@ class LoggerHook(Hook):
 
     ``interval`` counts batches inside an epoch, iterations in an iteration-based loop. With
     ``ignore_last`` the rest at an epoch's end waits for the next record, unless the epoch is
-    shorter than the interval. ``log_metric_by_epoch`` says which count validation metrics get.
-    ``out_dir`` receives a copy of the logs when the run ends.
+    shorter than the interval. ``out_dir`` receives a copy of the logs when the run ends.
+    ``log_metric_by_epoch`` is accepted without effect: every record holds iteration and epoch.
     """
 
     priority = "BELOW_NORMAL"
