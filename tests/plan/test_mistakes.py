@@ -217,6 +217,55 @@ def test_a_misspelt_word_brings_no_doubts_that_follow_from_it(tmp_path):
         assert len(plan_of(spoiled(old, new)[0], tmp_path).findings) == 1, new
 
 
+IMPORTED = [
+    ("from torch.optim import SDG as Chosen", "torch.optim has no 'SDG'; did you mean 'SGD'"),
+    ("from mmengine.optim import Lambb as Chosen", "did you mean 'Lamb'"),
+    ("from loopwright.optim import LRAS as Chosen", "did you mean 'LARS'"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), IMPORTED)
+def test_a_misspelt_import_of_a_python_config_is_told_where_it_is_used(line, message, tmp_path):
+    text = f"{line}\n{WHOLE}".replace("type='SGD', lr=0.01, momentum=0.9", "type=Chosen, lr=0.01")
+    told = [f for f in plan_of(text, tmp_path).errors if message in f.message]
+    assert [f.path for f in told] == ["optim_wrapper.optimizer.type"]
+
+
+PICTURES = """
+train_dataloader['dataset'] = dict(
+    type='ImageFolder', data_root='pics',
+    pipeline=[
+        dict(type='LoadImageFromFile', color_type='color'),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='Resize', scale=(8, 8)),
+        dict(type='PackInputs')])
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "message"),
+    [
+        ("color_type='color'", "color_type='colour'", "pipeline.0.color_type", "mean 'color'"),
+        ("prob=0.5", "prob=1.5", "pipeline.1.prob", "a share of 1"),
+        ("scale=(8", "scal=(8", "pipeline.2.scal", "did you mean 'scale'"),
+        ("'PackInputs'", "'PakInputs'", "pipeline.3.type", "did you mean 'PackInputs'"),
+        ("dict(type='PackInputs')", "'PackInputs'", "pipeline.3", "dict(type='PackInputs')"),
+        ("pipeline=[", "pipelin=[", "pipelin", "did you mean 'pipeline'"),
+        ("data_root='pics'", "data_root='pic'", "data_root", "did you mean 'pics'"),
+    ],
+)
+def test_a_mistake_in_a_data_set_is_told_once(old, new, path, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "pics" / name).mkdir(parents=True)
+        (tmp_path / "pics" / name / "x.png").touch()
+    text = WHOLE + PICTURES
+    assert plan_of(text, tmp_path).errors == []
+    [error] = plan_of(text.replace(old, new), tmp_path).errors
+    assert error.path == f"train_dataloader.dataset.{path}"
+    assert message in error.message
+
+
 def test_a_value_that_a_part_deep_inside_refuses_is_told_at_its_own_line(tmp_path):
     model = "model = dict(\n  type='ImageClassifier', head=None, backbone=dict(\n    type='ResNet',"
     [error] = plan_of(

@@ -83,8 +83,11 @@ def make_plan(
             f"{lookup.library} registers nothing here: names that only it knows are not checked"
         )
     notes += not_drawn(values.get("param_scheduler"), facts, simulated=imported)
+    checked = list(_findings(root, facts, lookup))
     findings = making.findings
-    findings[:0] = _findings(root, facts, lookup)
+    if any(f.level == "error" and f.path.startswith(_DATASET) for f in checked):
+        findings.clear()  # the data set was not made for what is told already
+    findings[:0] = checked
     planned = scaled(values, facts, notes)
     model = None
     if torch_part and not any(f.level == "error" and _stops_model(f) for f in findings):
@@ -107,6 +110,9 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
     values = getattr(cfg, "_cfg_dict", cfg)
     facts = read_facts(values, samples=None)
     return list(_findings(Node(values, ""), facts, Names.of(values, imported=imported)))
+
+
+_DATASET = "train_dataloader.dataset"
 
 
 def _findings(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]:

@@ -213,6 +213,7 @@ def _check_dataset(node: Node, lookup: Lookup) -> Iterator[Finding]:
     yield from check_typed(node, DATASETS, lookup)
     value = node.value
     if isinstance(value.get("pipeline"), list | tuple):
+        yield from no_parts(node.child("pipeline"), range(len(value["pipeline"])))
         for child in node.child("pipeline").children():
             yield from check_typed(child, TRANSFORMS, lookup, trial=tuple)
     if isinstance(value.get("dataset"), dict):

@@ -7,6 +7,7 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
+from loopwright.core.nearest import did_you_mean
 from loopwright.registry.errors import RefusedNameError, UnknownNameError
 from loopwright.registry.scope import LIBRARIES, would_register
 
@@ -109,7 +110,9 @@ def locate(dotted: str) -> Any:
     found: Any = module
     for part in rest:
         if not hasattr(found, part):
-            raise UnknownNameError(f"{dotted!r}: {found!r} has no {part!r}")
+            where = getattr(found, "__name__", repr(found))
+            hint = did_you_mean(part, [name for name in dir(found) if not name.startswith("_")])
+            raise UnknownNameError(f"{dotted!r}: {where} has no {part!r}{hint}")
         found = getattr(found, part)
     check_target(dotted, found)
     return found

@@ -10,7 +10,7 @@ from loopwright.config.provenance import origin_of
 from loopwright.core.nearest import did_you_mean
 from loopwright.registry.allow import check_target, locate
 from loopwright.registry.errors import BuildError, RefusedNameError
-from loopwright.registry.scope import scope_is
+from loopwright.registry.scope import ROOT_ALIASES, scope_is
 from loopwright.registry.whereabouts import path_of
 
 if TYPE_CHECKING:
@@ -63,10 +63,20 @@ def _deferred(dotted: str, registry: Registry) -> Any:
     package, _, _ = dotted.partition(".")
     if package in ("mmengine", "mmcv", "mmdet", "mmseg", "mmpretrain", "mmpose", "mmyolo", "mmocr"):
         # A pure-Python config imports its libraries' classes: ours of the same name answer.
-        return registry.get(dotted.rpartition(".")[2]) or locate(dotted)
+        return registry.get(dotted.rpartition(".")[2]) or _elsewhere(dotted, registry)
     found = locate(dotted)
     check_target(dotted, found)
     return found
+
+
+def _elsewhere(dotted: str, registry: Registry) -> Any:
+    """What only the library itself may have; of the two whose names are ours a misspelt one."""
+    try:
+        return locate(dotted)
+    except RefusedNameError:
+        if dotted.partition(".")[0] in ROOT_ALIASES:
+            raise registry.unknown(dotted.rpartition(".")[2]) from None
+        raise
 
 
 def _call(target: Any, keywords: dict[str, Any], optional: set[str], cfg: Any) -> Any:

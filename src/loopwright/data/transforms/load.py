@@ -70,6 +70,12 @@ class LoadImageFromFile(BaseTransform):
         ignore_empty: bool = False,
         backend_args: Mapping[str, Any] | None = None,
     ) -> None:
+        for name, value, known in (
+            ("color_type", color_type, ("color", "grayscale", "unchanged")),
+            ("channel_order", channel_order, ("bgr", "rgb")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         self.to_float32 = to_float32
         self.color_type = color_type
         self.channel_order = channel_order
