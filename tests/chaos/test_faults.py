@@ -276,6 +276,15 @@ def test_weights_with_nan_are_never_a_good_checkpoint_nor_resumed(tmp_path):
     assert all(bool(p.isfinite().all()) for p in again.model.parameters())
 
 
+@pytest.mark.parametrize(("value", "good"), [("-inf", True), ("nan", False)])
+def test_a_buffer_may_mean_its_infinity_but_no_nan(tmp_path, value, good):
+    """A mask of attention is saved with many models; a statistic that is NaN is broken."""
+    runner = make(plain(tmp_path))
+    runner.model.register_buffer("mask", torch.full((2, 2), float(value)))
+    runner.train()
+    assert all(entry.good is good for entry in Store(tmp_path).entries())
+
+
 def test_the_checkpoint_before_nan_is_not_deleted_for_the_one_with_it(tmp_path):
     hooks = {"type": "CheckpointHook", "interval": 2, "by_epoch": False, "max_keep_ckpts": 1}
     finite = {"type": "FiniteLossHook", "policy": "ignore"}

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,8 +122,10 @@ def snapshot(packed: Packed, spare: Mapping[str, Mapping[str, Stored]] | None = 
     return Packed(packed.tree, groups)
 
 
-def nonfinite(state: Any) -> list[str]:
+def nonfinite(state: Any, *, buffers: Collection[str] = ()) -> list[str]:
     """Names of floating tensors that hold NaN or infinity; such a state is no good state.
+
+    Those of ``buffers`` may mean their infinity (a mask of attention), but no NaN.
 
     >>> nonfinite({"model": {"w": torch.tensor([1.0, float("nan")]), "b": torch.zeros(1)}})
     ['model.w']
@@ -133,6 +135,7 @@ def nonfinite(state: Any) -> list[str]:
         for stem, group in pack(state).groups.items()
         for name, stored in group.items()
         if stored.tensor.is_floating_point() and not bool(_all_finite(stored.tensor))
+        if name.removeprefix("module.") not in buffers or bool(stored.tensor.isnan().any())
     ]
 
 

@@ -10,7 +10,7 @@ from loopwright.build.policies import faults
 from loopwright.checkpoint import CheckpointError, SaveError, Store, digest, nonfinite
 from loopwright.core import salvage
 from loopwright.dist import any_rank
-from loopwright.model import is_sharded
+from loopwright.model import is_sharded, unwrap
 from loopwright.optim.zero import told_together
 from loopwright.runner.changes import machine
 from loopwright.runner.sharding import gathered
@@ -85,7 +85,8 @@ def _write(
 def _goodness(runner: Any, name: str, state: dict[str, Any]) -> dict[str, Any]:
     """``good=False`` for weights with NaN or infinity: nothing older goes on their account."""
     weights = {key: state[key] for key in ("state_dict", "ema_state_dict") if key in state}
-    bad = nonfinite(weights)
+    buffers = {name for name, _ in unwrap(runner.model).named_buffers()}
+    bad = nonfinite(weights, buffers=buffers)
     if not bad:
         return {}
     runner.logger.error(

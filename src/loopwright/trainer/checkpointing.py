@@ -83,7 +83,8 @@ class Checkpointer:
         state: dict[str, Any] = {"model": model_state(self.model)}
         state |= {key: each.state_dict() for key, each in self.checkpointables.items()}
         state |= extra
-        bad = self._spoiled(state["model"])
+        buffers = {name for name, _ in unwrap(self.model).named_buffers()}
+        bad = nonfinite({"model": state["model"]}, buffers=buffers)
         if bad:
             logger.error("%s holds NaN or infinity (%s): not resumed from", name, bad[0])
         tag = tag and not bad
@@ -94,11 +95,6 @@ class Checkpointer:
         if not tag:
             self._untag(last)
         logger.info("Saved checkpoint to %s", os.path.join(self.save_dir, name + SUFFIX))
-
-    def _spoiled(self, weights: dict[str, Any]) -> list[str]:
-        """Learned weights that are not finite; a buffer may mean its infinity."""
-        learned = {n for n, p in unwrap(self.model).named_parameters() if p.requires_grad}
-        return nonfinite({"model": {n: weights[n] for n in learned & weights.keys()}})
 
     def _tagged(self) -> str | None:
         path = self._hint()
