@@ -73,15 +73,7 @@ def make_plan(
     notes = making.notes
     samples = _samples(values, making) if torch_part and with_data else None
     facts = read_facts(values, samples=samples, world=world, epoch_length=epoch_length)
-    if facts is not None and facts.nominal:
-        notes.append(
-            f"steps per epoch are not known: drawn with {facts.epoch_length} "
-            "(say --epoch-length to give them)"
-        )
-    if lookup.library is not None:
-        notes.append(
-            f"{lookup.library} registers nothing here: names that only it knows are not checked"
-        )
+    notes += _unknowns(facts, lookup)
     notes += not_drawn(values.get("param_scheduler"), facts, simulated=imported)
     checked = list(_findings(root, facts, lookup))
     findings = making.findings
@@ -110,6 +102,17 @@ def check(cfg: Any, *, imported: bool = True) -> list[Finding]:
     values = getattr(cfg, "_cfg_dict", cfg)
     facts = read_facts(values, samples=None)
     return list(_findings(Node(values, ""), facts, Names.of(values, imported=imported)))
+
+
+def _unknowns(facts: Facts | None, lookup: Names) -> Iterator[str]:
+    """What the plan had to assume."""
+    if facts is not None and facts.nominal:
+        yield (
+            f"steps per epoch are not known: drawn with {facts.epoch_length} "
+            "(say --epoch-length to give them)"
+        )
+    if lookup.library is not None:
+        yield f"{lookup.library} registers nothing here: names that only it knows are not checked"
 
 
 _DATASET = "train_dataloader.dataset"
