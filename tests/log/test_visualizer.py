@@ -75,6 +75,18 @@ def test_a_data_sample_is_kept_with_its_boxes(tmp_path):
     assert pixels[5, 12, 0] > pixels[5, 12, 1]
 
 
+def test_a_data_sample_is_shown_when_asked_for():
+    class Shown(Visualizer):
+        def show(self, drawn_img=None, win_name="image", wait_time=0.0, **how):
+            seen.append((win_name, wait_time, self.get_image().shape))
+
+    seen = []
+    image = np.zeros((4, 6, 3), np.uint8)
+    Shown().add_datasample("x", image)
+    Shown().add_datasample("y", image, show=True, wait_time=0.5)
+    assert seen == [("y", 0.5, (4, 6, 3))]
+
+
 def test_the_local_backend_continues_where_the_checkpoint_was(tmp_path):
     visualizer = Visualizer(vis_backends="LocalVisBackend", save_dir=tmp_path)
     visualizer.add_scalar("loss", 1.0, step=1)

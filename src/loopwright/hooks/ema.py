@@ -19,6 +19,7 @@ class EMAHook(Hook):
     ``interval``, ``update_buffers``). Until ``begin_iter`` or ``begin_epoch`` the average is the
     model itself. A checkpoint holds the average as ``state_dict`` and the training weights as
     ``ema_state_dict``, as MMEngine's do, so that loading weights from it gives the average.
+    ``strict_load`` is accepted without effect: a saved average must fit its model.
     """
 
     priority = "NORMAL"

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from loopwright.hooks.hook import Hook
+from loopwright.log.drawing import Drawing
 from loopwright.registry import HOOKS
 from loopwright.vision.draw import Picture, draw_det, draw_seg, save
 
@@ -60,7 +61,7 @@ class _VisualizationHook(Hook):
             save(picture, os.path.join(runner.work_dir, "vis_image", name))
             runner.storage.put_image(f"{of}/{batch_idx}_{number}", picture.transpose(2, 0, 1))
             if self.show:
-                _show(picture, name, self.wait_time)
+                Drawing().show(picture, name, self.wait_time)
 
     def picture(self, image: Any, truth: Any, found: Any, metainfo: Any) -> Picture:
         """The truth and what was found, as one (H, W, 3) uint8 picture."""
@@ -151,15 +152,3 @@ def _boxes(sample: Any) -> dict[str, Any] | None:
     boxes = found.pop("bboxes") if found["boxes"] is None else found.pop("boxes")
     found.pop("bboxes", None)
     return {"boxes": boxes, **{k: v for k, v in found.items() if v is not None}}
-
-
-def _show(picture: Picture, title: str, seconds: float) -> None:
-    import matplotlib.pyplot as plt
-
-    plt.figure(title)
-    plt.imshow(picture)
-    plt.axis("off")
-    plt.show(block=seconds <= 0)
-    if seconds > 0:
-        plt.pause(seconds)
-    plt.close(title)

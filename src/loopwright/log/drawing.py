@@ -154,7 +154,10 @@ class Drawing:
         face_colors: Any = "none",
         alpha: float = 0.8,
     ) -> Self:
-        """Draw circles with centres of shape (n, 2) and radii of shape (n,)."""
+        """Draw circles with centres of shape (n, 2) and radii of shape (n,), in pixels.
+
+        Their lines are whole: `line_styles` is accepted and not used.
+        """
         centres, radii = rows(center, 2, "center"), as_array(radius).reshape(-1)
         if len(centres) != len(radii):
             raise ValueError(f"{len(centres)} centres came with {len(radii)} radii")
@@ -209,7 +212,10 @@ class Drawing:
         continue_key: str = " ",
         backend: str = "matplotlib",
     ) -> None:
-        """Show the image in a matplotlib window for `wait_time` seconds (0: until it is closed)."""
+        """Show the image in a matplotlib window for `wait_time` seconds (0: until it is closed).
+
+        `continue_key` and `backend` are accepted and not used.
+        """
         pyplot = optional("matplotlib.pyplot", "loopwright[plots]")
         figure = pyplot.figure(win_name, frameon=False)
         pyplot.imshow(self.get_image() if drawn_img is None else as_array(drawn_img))

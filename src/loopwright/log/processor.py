@@ -78,7 +78,7 @@ class LogProcessor:
         storage = runner.message_hub.storage
         values = self._values(storage, mode, self.window_size)
         if mode == "train":
-            values |= self._customised(storage, batch_idx, runner.iter)
+            values |= self._customised(storage)
             values |= _memory(runner)
         text = self._place_after_iter(runner, batch_idx, mode) + "  "
         text += self._figures(runner, values, mode, batch_idx)
@@ -114,7 +114,7 @@ class LogProcessor:
                 values[short] = history.mean(size) if mean else history.current()
         return values
 
-    def _customised(self, storage: EventStorage, batch_idx: int, iteration: int) -> dict[str, Any]:
+    def _customised(self, storage: EventStorage) -> dict[str, Any]:
         values, histories = {}, storage.histories()
         for wish in self.custom:
             history = histories.get(f"train/{wish.data_src}")

@@ -91,7 +91,8 @@ class Visualizer(Drawing, Named):
     ) -> None:
         """Keep the image with the sample's boxes on it: truth green, prediction red.
 
-        Subclasses that know their task override this.
+        `show` also opens a window for `wait_time` seconds (0: until it is closed). Subclasses that
+        know their task override this.
         """
         self.set_image(image)
         for wanted, key, ink in ((draw_gt, "gt", "g"), (draw_pred, "pred", "r")):
@@ -99,6 +100,8 @@ class Visualizer(Drawing, Named):
             if wanted and boxes is not None and len(boxes):
                 self.draw_bboxes(boxes, edge_colors=ink)
         self.add_image(name, self.get_image(), step)
+        if show:
+            self.show(win_name=name, wait_time=wait_time)
 
     def get_backend(self, name: str) -> BaseVisBackend:
         """The backend of that name (its class name unless its config gave one)."""
