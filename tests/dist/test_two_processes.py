@@ -100,3 +100,10 @@ def test_a_machine_has_a_group_of_its_own(pair):
 
 def test_after_leaving_one_is_alone(pair):
     assert [p["after"] for p in pair] == [False, False]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by /proc")
+@pytest.mark.parametrize("how", ["left", "forgotten"])
+def test_no_thread_of_a_group_is_left_when_the_interpreter_ends(how):
+    """One that frees a tensor while the interpreter is torn down aborts the process."""
+    assert load("pair").run_pair(HERE / "ending_pair.py", how) == [[], []]

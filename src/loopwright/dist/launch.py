@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
+import importlib
 import os
 import random
 import re
@@ -21,6 +23,8 @@ from loopwright.core.nearest import did_you_mean
 from loopwright.dist.place import get_local_size, get_rank, get_world_size, set_local_group
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+_left: list[Any] = []  # groups that were left; what ends their threads is dropping the last of them
 
 
 def infer_launcher(environ: Mapping[str, str] | None = None) -> str:
@@ -60,6 +64,7 @@ def init_dist(
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     if timeout is not None:
         how["timeout"] = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+    importlib.import_module("torch.distributed.nn.functional")  # later, its defaults hold the group
     torch_dist.init_process_group(backend=backend, **how)
     atexit.register(_leave_at_exit)
 
@@ -174,17 +179,25 @@ def cleanup() -> None:
     """Leave the process group."""
     if torch_dist.is_available() and torch_dist.is_initialized():
         set_local_group(None)
+        _left.append(torch_dist.group.WORLD)
         torch_dist.destroy_process_group()
 
 
 def _leave_at_exit() -> None:
-    """A group that is alive when the interpreter ends can abort the process, whatever it did well.
+    """End gloo's threads while there is an interpreter; one that frees a tensor later aborts it.
 
-    After an uncaught error nccl would wait here for peers that wait for us, so it is left to die.
+    The threads end with the last reference to their group. A model in a cycle holds one, and the
+    frames of an uncaught error hold the model. Only a reference of Python's waits for the threads
+    without the lock that they may want, so ours goes last.
+    After an uncaught error nccl would wait here for peers that wait for us: it is left to die.
     """
     if hasattr(sys, "last_value") and torch_dist.is_nccl_available():
         return
     cleanup()
+    for name in ("last_exc", "last_value", "last_traceback"):
+        vars(sys).pop(name, None)
+    gc.collect()
+    _left.clear()
 
 
 def find_free_port() -> int:
