@@ -142,11 +142,11 @@ def test_groups_added_later_are_clipped_and_zeroed_too():
     assert b.grad is None
 
 
-def test_lr_and_momentum_are_told_for_every_group_and_the_base():
+def test_lr_and_momentum_are_told_for_every_group_and_the_base_lr():
     groups = [{"params": [weight()]}, {"params": [weight()], "lr": 2.0, "momentum": 0.5}]
     wrapper = OptimWrapper(torch.optim.SGD(groups, lr=1.0, momentum=0.9))
     assert wrapper.get_lr() == {"lr": [1.0, 2.0], "base_lr": [1.0]}
-    assert wrapper.get_momentum() == {"momentum": [0.9, 0.5], "base_momentum": [0.9]}
+    assert wrapper.get_momentum() == {"momentum": [0.9, 0.5]}
 
 
 @pytest.mark.parametrize("counts", [0, -1, 1.5, "2"])

@@ -239,10 +239,7 @@ class OptimWrapper(BaseOptimWrapper):
 
     def get_momentum(self) -> dict[str, list[float]]:
         """The momentum, or first beta, of every group."""
-        found = {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
-        if self.base_param_settings is not None:
-            found["base_momentum"] = [_momentum(self.base_param_settings)]
-        return found
+        return {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, by parameter name where names are known."""
