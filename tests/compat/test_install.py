@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import pkgutil
+import re
 import sys
 from contextvars import copy_context
 
@@ -222,3 +224,44 @@ def test_the_d2_alias_is_told_of_packages_that_lazy_configs_may_name():
         assert copy_context().run(script) == 3.0
     finally:
         compat.uninstall("detectron2")
+
+
+def test_what_is_not_answered_of_d2_names_something_of_ours_that_is_there():
+    told = [text for text in detectron2._ELSEWHERE.values() if "loopwright." in text]
+    for text in told:
+        named = re.search(r"near (?:is|are) (loopwright[.\w]+\w)", text)
+        assert pkgutil.resolve_name(named[1]) is not None, text
+    assert len(told) > 5
+    compat.install("detectron2")
+    try:
+        with pytest.raises(ImportError, match=r"mapper=…\) a function of yours"):
+            importlib.import_module("detectron2.data.dataset_mapper")
+        with pytest.raises(ImportError, match=r"near is loopwright\.vision\.metrics"):
+            from detectron2.evaluation import COCOEvaluator  # noqa: F401
+    finally:
+        compat.uninstall("detectron2")
+
+
+def test_the_d2_path_manager_works_on_this_machines_files(tmp_path):
+    compat.install("detectron2")
+    try:
+        from detectron2.utils.file_io import PathManager
+        from fvcore.common.file_io import PathManager as older
+    finally:
+        compat.uninstall("detectron2")
+    assert PathManager is older
+    file = str(tmp_path / "a" / "b.txt")
+    PathManager.mkdirs(str(tmp_path / "a"))
+    with PathManager.open(file, "w") as stream:
+        stream.write("größer")
+    assert PathManager.copy(file, str(tmp_path / "c.txt"))
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        PathManager.copy(file, str(tmp_path / "c.txt"))
+    with PathManager.open(PathManager.get_local_path(str(tmp_path / "c.txt"))) as stream:
+        assert stream.read() == "größer"
+    PathManager.rm(file)
+    there = [PathManager.exists(file), PathManager.isdir(tmp_path / "a"), PathManager.isfile(file)]
+    assert there == [False, True, False]
+    assert PathManager.ls(str(tmp_path)) == ["a", "c.txt"]
+    with pytest.raises(ValueError, match="no addresses"):
+        PathManager.open("s3://bucket/key")
