@@ -10,7 +10,6 @@ from loopwright.config import Config
 from loopwright.dist.launch import LAUNCHERS
 from loopwright.hooks import EMAHook
 from loopwright.model import compile_options, norm
-from loopwright.optim.groups import KEYS
 from loopwright.plan import make_plan, optimization, settings, structure
 from loopwright.registry import OPTIM_WRAPPERS
 
@@ -171,10 +170,6 @@ def test_under_another_library_what_is_not_its_own_is_checked_all_the_same(tmp_p
 
 
 # -- what a plan knows without torch is what the parts themselves take ---------------------------
-
-
-def test_the_rules_of_paramwise_cfg_are_those_of_the_default_constructor():
-    assert set(optimization.PARAMWISE) == set(KEYS)
 
 
 def test_the_launchers_are_those_that_start_processes():

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from loopwright.core.nearest import did_you_mean, nearest_or_all
 from loopwright.optim.groups import (
-    KEYS,
-    MULTIPLIERS,
     Base,
     Decision,
     decide,
@@ -23,6 +21,7 @@ from loopwright.optim.groups import (
     unmatched,
 )
 from loopwright.optim.optimizers import build_optimizer, check_optimizer, optimizer_defaults
+from loopwright.optim.options import MULTIPLIERS, PARAMWISE
 from loopwright.optim.unwrap import unwrap
 from loopwright.optim.values import number, truth
 from loopwright.optim.written import written
@@ -48,7 +47,7 @@ class DefaultOptimWrapperConstructor:
     'norm_decay_mult'
     """
 
-    known_keys: ClassVar[tuple[str, ...]] = KEYS
+    known_keys: ClassVar[tuple[str, ...]] = PARAMWISE
     dcn_types: ClassVar[tuple[type, ...] | None] = None
 
     def __init__(

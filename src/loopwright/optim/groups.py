@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from loopwright.optim.options import MULTIPLIERS
+
 NORMS: tuple[type[nn.Module], ...] = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
@@ -17,17 +19,6 @@ NORMS: tuple[type[nn.Module], ...] = (
     nn.LayerNorm,
     nn.RMSNorm,
 )
-
-MULTIPLIERS = (
-    "bias_lr_mult",
-    "bias_decay_mult",
-    "norm_decay_mult",
-    "flat_decay_mult",
-    "dwconv_decay_mult",
-    "dcn_offset_lr_mult",
-)
-KEYS = ("custom_keys", *MULTIPLIERS, "bypass_duplicate")
-"""The keys of a `paramwise_cfg` that the default rules know."""
 
 _USED_UP = ("lr_mult", "decay_mult")
 _NOT_OPTIONS = ("params", "param_names")

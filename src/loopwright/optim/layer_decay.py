@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from loopwright.optim import layer_ids
 from loopwright.optim.constructor import DefaultOptimWrapperConstructor
 from loopwright.optim.groups import (
-    KEYS,
     NORMS,
     Decision,
     merge,
     named_parameters,
     sorted_keys,
 )
+from loopwright.optim.options import PARAMWISE
 from loopwright.registry import OPTIM_WRAPPER_CONSTRUCTORS as CONSTRUCTORS
 
 
@@ -71,7 +71,7 @@ class LayerDecayConstructor(ByNameConstructor):
 
     rate_key: ClassVar[str] = "layer_decay_rate"
     known_keys: ClassVar[tuple[str, ...]] = (
-        *KEYS,
+        *PARAMWISE,
         "num_layers",
         "layer_decay_rate",
         "decay_rate",
@@ -83,7 +83,7 @@ class LayerDecayConstructor(ByNameConstructor):
         """Read the rate and the number of layers."""
         self.rate = self._need(self.rate_key)
         self.layers = self._need("num_layers")
-        ignored = [k for k in self.paramwise_cfg if k in KEYS and k != "bypass_duplicate"]
+        ignored = [k for k in self.paramwise_cfg if k in PARAMWISE and k != "bypass_duplicate"]
         if ignored:
             self.findings.append(
                 f"paramwise_cfg.{ignored[0]} means nothing to {type(self).__name__}, which decides "
@@ -202,7 +202,7 @@ class LearningRateDecayOptimWrapperConstructor(ByNameConstructor):
     MMSelfSup's rules hold: `MMSelfSupLayerDecay`.
     """
 
-    known_keys: ClassVar[tuple[str, ...]] = (*KEYS, "layer_decay_rate")
+    known_keys: ClassVar[tuple[str, ...]] = (*PARAMWISE, "layer_decay_rate")
 
     def __new__(cls, optim_wrapper_cfg: Any, paramwise_cfg: Any = None) -> Any:
         optimizer = optim_wrapper_cfg.get("optimizer") or {}

@@ -1,4 +1,4 @@
-"""Which options `clip_grad`, `loss_scale` and `dtype` may have, checked without torch."""
+"""Which options `clip_grad`, `loss_scale`, `dtype` and `paramwise_cfg` may have, without torch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ CLIPS = {
     "agc": _ADAPTIVE,
 }
 """The kinds of clipping and their options; `agc` is another word for adaptive."""
+
+MULTIPLIERS = (
+    "bias_lr_mult",
+    "bias_decay_mult",
+    "norm_decay_mult",
+    "flat_decay_mult",
+    "dwconv_decay_mult",
+    "dcn_offset_lr_mult",
+)
+PARAMWISE = ("custom_keys", *MULTIPLIERS, "bypass_duplicate")
+"""The keys of a `paramwise_cfg` that the default rules know."""
 
 _NEEDED = {"norm": "max_norm", "value": "clip_value"}
 _LIMITS = ("max_norm", "clip_value", "clip_factor", "eps")

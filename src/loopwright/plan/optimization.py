@@ -14,6 +14,7 @@ from loopwright.optim.checks import entry_findings, list_findings
 from loopwright.optim.kinds import NAMES as SCHEDULES
 from loopwright.optim.kinds import options_of
 from loopwright.optim.options import (
+    PARAMWISE,
     apex_not_offered,
     checked_clip,
     dtype_name,
@@ -35,17 +36,6 @@ from loopwright.registry import (
     OPTIMIZERS,
     PARAM_SCHEDULERS,
     Registry,
-)
-
-PARAMWISE = (
-    "custom_keys",
-    "bias_lr_mult",
-    "bias_decay_mult",
-    "norm_decay_mult",
-    "flat_decay_mult",
-    "dwconv_decay_mult",
-    "dcn_offset_lr_mult",
-    "bypass_duplicate",
 )
 
 

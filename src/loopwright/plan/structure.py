@@ -13,6 +13,7 @@ from loopwright.build.hooks import OF_ANY_HOOK
 from loopwright.build.sets import named_sets
 from loopwright.build.spec import TYPES, misspelt_keys
 from loopwright.core import get_priority
+from loopwright.core.nearest import did_you_mean
 from loopwright.optim.specs import kind_of
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import NOT_FOUND, Names
@@ -116,11 +117,10 @@ def unknown_keys(node: Node, allowed: tuple[str, ...], cutoff: float = 0.0) -> I
     for key in node.value:
         if key in allowed:
             continue
-        near = get_close_matches(str(key), (*allowed, "_delete_"), n=1, cutoff=max(cutoff, 0.5))
-        if cutoff and not near:
-            continue
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}"
-        yield node.error(f"unknown key{hint}", key)
+        hint = did_you_mean(key, (*allowed, "_delete_"), cutoff=max(cutoff, 0.5))
+        if hint or not cutoff:
+            there = f"; there are: {', '.join(allowed)}"
+            yield node.error(f"unknown key{hint or there}", key)
 
 
 def _groups(root: Node) -> Iterator[Finding]:
