@@ -27,6 +27,7 @@ class CheckpointHook(Hook):
     writes single torch files. ``out_dir`` (also an fsspec address) puts them into
     ``out_dir/<name of the run folder>``. At the end of training ``published_keys`` writes the last
     and the best ones again with those keys alone, into a folder ``published`` beside them.
+    ``backend_args`` is accepted without effect: fsspec finds credentials in its own settings.
     """
 
     priority = "VERY_LOW"

@@ -20,7 +20,8 @@ class LoggerHook(Hook):
     ``interval`` counts batches inside an epoch, iterations in an iteration-based loop. With
     ``ignore_last`` the rest at an epoch's end waits for the next record, unless the epoch is
     shorter than the interval. ``out_dir`` receives a copy of the logs when the run ends.
-    ``log_metric_by_epoch`` is accepted without effect: every record holds iteration and epoch.
+    ``log_metric_by_epoch`` is accepted without effect: every record holds iteration and epoch. So
+    is ``backend_args``: logs are copied to a folder.
     """
 
     priority = "BELOW_NORMAL"
