@@ -97,6 +97,7 @@ WRONG = [
     ("save_best='accuracy/top1'", "save_best='auto', rule='max'", "'greater' or 'less'"),
     ("max_norm=1.0", "type='nrom', max_norm=1.0", "did you mean 'norm'"),
     ("lr=0.01", "lr=float('nan')", "finite"),
+    ("batch_size=4,\n    num", "drop_last=True, batch_size=40,\n    num", "an epoch has no batch"),
     ("begin=0, end=3", "begin='a', end=3", "must be"),
     ("type='LinearLR'", "type=5", "a name or a class"),
 ]
@@ -109,6 +110,18 @@ UNREACHABLE = [
     ("base_batch_size=4", "base_batch_size=16", "auto_scale_lr is off"),
     ("'head': dict", "'haed': dict", "haed"),
     ("val_begin=1", "val_begin=30", "run ends at epoch 12"),
+    ("val_begin=1", "dynamic_intervals=[(6, 1), (20, 3)]", "begins at 20"),
+    ("interval=1, save_best", "save_begin=20, save_best", "run ends at epoch 12"),
+    (
+        "type='CurvesHook', priority='LOWEST'",
+        "type='EarlyStoppingHook', monitor='accuracy/top1', patience=6",
+        "only 6 validations",
+    ),
+    (
+        "type='CurvesHook', priority='LOWEST'",
+        "type='EMAHook', momentum=0.9999",
+        "forgets the average",
+    ),
 ]
 
 

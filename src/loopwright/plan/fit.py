@@ -10,7 +10,7 @@ from loopwright.build.sets import evaluators_of, named_sets
 from loopwright.config import ConfigError
 from loopwright.core.nearest import did_you_mean
 from loopwright.optim.specs import kind_of
-from loopwright.plan.facts import Facts
+from loopwright.plan.facts import Facts, pairs_of
 from loopwright.plan.finding import Finding, Node
 from loopwright.plan.names import foreign_scope
 
@@ -172,6 +172,10 @@ def _validation(root: Node, facts: Facts) -> Iterator[Finding]:
     begin = train.value.get("val_begin")
     if isinstance(begin, int) and begin > last:
         yield train.warning(f"is {begin}, but the run ends at {facts.unit} {last}", "val_begin")
+    late = [at for at, _ in pairs_of(train.value.get("dynamic_intervals")) if at >= last]
+    if late:
+        told = f"begins at {late[0]}, but the run ends at {facts.unit} {last}"
+        yield train.warning(told, "dynamic_intervals")
 
 
 def _checkpoints(root: Node, facts: Facts) -> Iterator[Finding]:
@@ -190,6 +194,10 @@ def _checkpoints(root: Node, facts: Facts) -> Iterator[Finding]:
             "only the last checkpoint is written",
             "interval",
         )
+    begin = hook.get("save_begin")
+    if isinstance(begin, int) and begin > last:
+        told = f"is {begin}, but the run ends at {facts.checkpoint_unit} {last}"
+        yield node.warning(told, "save_begin")
     if not facts.by_epoch and facts.checkpoint_unit == "epoch":
         yield node.warning(
             "counts epochs, and a run of iterations is one epoch: only its end is saved; "
@@ -231,3 +239,14 @@ def _custom_epochs(root: Node, facts: Facts) -> Iterator[Finding]:
             value = node.value.get(key) if isinstance(node.value, dict) else None
             if facts.by_epoch and isinstance(value, int) and value > facts.max_epochs:
                 yield node.warning(f"is {value}, but the run has {facts.max_epochs} epochs", key)
+        yield from _patience(node, facts)
+
+
+def _patience(node: Node, facts: Facts) -> Iterator[Finding]:
+    """An early stop that waits for more validations than there are."""
+    if not isinstance(node.value, dict) or kind_of(node.value) != "EarlyStoppingHook":
+        return
+    patience, count = node.value.get("patience"), len(facts.validations)
+    if isinstance(patience, int) and patience >= count > 0:
+        told = f"is {patience}, but there are only {count} validations: it never stops the run"
+        yield node.warning(told, "patience")

@@ -126,6 +126,13 @@ def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]
     yield from check_keys(root)
     loops = list(check_loops(root, lookup))
     yield from loops
+    if facts is not None and facts.epoch_length == 0:
+        yield root.child("train_dataloader").error(
+            f"an epoch has no batch: {facts.samples} samples, batches of {facts.batch_size} on "
+            f"{facts.world_size} processes, and drop_last drops the rest",
+            "batch_size",
+        )
+        facts = None
     if any(f.level == "error" and f.path.startswith("train_cfg") for f in loops):
         facts = None  # nothing is held against a length that is not meant
     yield from check_model(root, lookup)
