@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -81,6 +82,14 @@ class Stop(HookBase):
                 time.sleep(0.01)
 
 
+class Fails(HookBase):
+    """An error between two iterations."""
+
+    def before_step(self):
+        if self.trainer.iter == STOP_AT:
+            raise LookupError("a bad hook")
+
+
 class Draws(HookBase):
     """Remembers a number that this rank draws behind each of its iterations."""
 
@@ -122,6 +131,10 @@ def train(folder, *hooks, resume=False):
 
 def straight_and_stopped(folder):
     train(Path(folder, "straight"))
+    with suppress(LookupError):
+        train(Path(folder, "failed"), Fails())
+    dist.barrier()
+    train(Path(folder, "failed"), resume=True)
     train(Path(folder, "parts"), Stop())
 
 

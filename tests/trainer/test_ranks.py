@@ -82,6 +82,16 @@ def test_the_main_rank_alone_writes(folder):
     assert told == sorted(set(told)), "each iteration once"
 
 
+def test_after_an_error_the_main_rank_saves_alone_and_both_go_on_to_the_same_bits(folder):
+    """Had it asked the other for anything, the messages of the next training would not match."""
+    straight, failed = ranks(folder / "straight"), ranks(folder / "failed")
+    assert (folder / "failed" / f"model_{STOP_AT - 1:07d}.pth").exists()
+    for rank in (0, 1):
+        assert failed[rank]["start"] == STOP_AT
+        for name in ("weights", "results"):
+            assert failed[rank][name] == straight[rank][name], f"rank {rank}: {name}"
+
+
 def test_a_signal_stops_both_ranks_after_the_same_iteration(folder):
     assert (folder / "at_stop.txt").read_text() == f"model_{STOP_AT:07d}.pth"
 
