@@ -76,13 +76,23 @@ def listed(case: Case, among: list[tuple[Callable[[Entry], bool], str]]) -> bool
     return any(fits(e) for e in entries(case["param_scheduler"]) for fits, _ in among)
 
 
+def refused(case: Case) -> bool:
+    """Whether we refuse before the run what has recorded values: an entry, or a name too many.
+
+    A dict of schedulers that names an optimizer which is not there moves nothing for it.
+    """
+    cfg, groups = case["param_scheduler"], case["groups"]
+    by_name = isinstance(cfg, dict) and "type" not in cfg and isinstance(groups, dict)
+    return listed(case, REFUSED) or (by_name and not set(cfg) <= set(groups))
+
+
 def built_anyway(case: Case) -> bool:
     """Whether the recorded error of building a case is none to us.
 
     MMEngine divides by 0 where a one-cycle schedule rises in a single step.
     """
     by_zero: bool = case["build_error"]["type"] == "ZeroDivisionError"
-    return listed(case, BUILT_ANYWAY) or (by_zero and not listed(case, REFUSED))
+    return listed(case, BUILT_ANYWAY) or (by_zero and not refused(case))
 
 
 def answered_from(case: Case, epoch_of: int) -> float:

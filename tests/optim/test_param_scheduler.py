@@ -230,6 +230,8 @@ def test_a_schedule_whose_unit_changed_goes_on_as_it_was_saved():
         ({"type": "LinearLR", "convert_to_iter_based": "no"}, "must be True or False"),
         ({"type": "LinearLR", "param_name": "lr"}, "moves the lr: .* LinearParamScheduler"),
         ({"type": "ReduceOnPlateauLR", "patience": 1.5}, "patience must be a whole number"),
+        ({"gamma": 0.1}, "needs `type`, got only gamma$"),
+        ({"gen": [], "disc": []}, "got only gen, disc; schedulers by name are for several"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_named_before_training(entry: dict, message: str):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from sched_answers import ANSWERED_BETTER, REFUSED, answered_from, built_anyway, listed, mixes
+from sched_answers import ANSWERED_BETTER, answered_from, built_anyway, mixes, refused
 from torch import nn
 
 from loopwright.optim import OptimWrapper, OptimWrapperDict, build_param_scheduler, scale_lr
@@ -146,7 +146,7 @@ def test_schedules_give_the_recorded_values(sched_case: tuple[Case, Case]) -> No
     elif "build_error" in case and built_anyway(case):
         with suppress(ValueError, TypeError):  # there may be another error beside it
             Replay(case, case["epoch_length"])
-    elif "build_error" in case or listed(case, REFUSED):
+    elif "build_error" in case or refused(case):
         with pytest.raises(Exception) as info:
             Replay(case, case["epoch_length"])
         assert not isinstance(info.value, AssertionError | AttributeError)
@@ -243,7 +243,7 @@ def test_the_pure_curve_is_the_recorded_one(sched_case: tuple[Case, Case]) -> No
     case, _ = sched_case
     if IMPURE & set(case) or isinstance(case["groups"], dict):
         return
-    if case["max_iters"] > CURVE_LIMIT or listed(case, REFUSED):
+    if case["max_iters"] > CURVE_LIMIT or refused(case):
         return
     groups = list(case["groups"])
     defaults = {**groups[0], **{k: v for k, v in case["optimizer"].items() if k in groups[0]}}

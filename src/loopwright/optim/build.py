@@ -96,6 +96,11 @@ def _scheduler(entry: Any, optim_wrapper: Any, run: Run) -> Any:
         if hasattr(entry, "step") and hasattr(entry, "by_epoch"):
             return entry
         raise TypeError(f"a param_scheduler entry must be a dict, got {entry!r}")
+    if "type" not in entry:
+        by_name = any(isinstance(value, dict | list | tuple) for value in entry.values())
+        hint = "; schedulers by name are for several optimizers, here is one" if by_name else ""
+        got = ", ".join(map(str, entry)) or "nothing"
+        raise ValueError(f"a param_scheduler entry needs `type`, got only {got}{hint}")
     if kind := torch_class(entry.get("type"), entry):
         options = {k: v for k, v in entry.items() if k not in ("type", "_scope_")}
         return TorchParamScheduler(kind, optim_wrapper, **options)
