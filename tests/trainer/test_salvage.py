@@ -65,6 +65,17 @@ class FailsBehindTheStep(SimpleTrainer):
         return found
 
 
+class FailsBehindItsOwnStep(SimpleTrainer):
+    """A step by the bare optimizer, which tells nobody."""
+
+    def run_step(self):
+        self.optimizer.zero_grad()
+        sum(self.model(next(self._data_loader_iter)).values()).backward()
+        self.optimizer.step()
+        if self.iter == AT:
+            raise Broken("run_step")
+
+
 def made(folder, *, front=(), behind=(), model=None, loader=None, kind=SimpleTrainer, every=1):
     """A trainer with hooks in front of the one that saves, and behind it."""
     model = model or TwoLosses()
@@ -148,8 +159,12 @@ def test_a_failing_evaluation_leaves_the_iteration_before_it_and_is_made_up_for(
 
 @pytest.mark.parametrize(
     "how",
-    [{"front": [fails_at("after_step")]}, {"kind": FailsBehindTheStep}],
-    ids=["hook", "run_step"],
+    [
+        {"front": [fails_at("after_step")]},
+        {"kind": FailsBehindTheStep},
+        {"kind": FailsBehindItsOwnStep},
+    ],
+    ids=["hook", "run_step", "own_step"],
 )
 def test_half_an_iteration_is_never_saved(tmp_path, caplog, how):
     """The weights have learned from the batch; the schedule has not moved."""
