@@ -10,7 +10,7 @@ from loopwright.config import Config
 from loopwright.hooks import Hook
 from loopwright.model import BaseModel
 from loopwright.optim.optimizers import optimizer_defaults
-from loopwright.plan import make_plan, model_part, optimizers
+from loopwright.plan import check, make_plan, model_part, optimizers
 from loopwright.plan.data import to_data
 from loopwright.plan.optimizers import DEFAULTS, SCHEDULED
 from loopwright.registry import FUNCTIONS, MODELS
@@ -238,6 +238,19 @@ def test_the_learning_rate_of_every_optimizer_is_scaled(tmp_path):
     plan = make_plan(config(PAIR, None, tmp_path, auto_scale_lr=scale))
     assert "auto_scale_lr: g: lr 0.2 x 4 / 2 = 0.4" in plan.notes
     assert {g.optimizer: g.options["lr"] for g in plan.model.groups} == {"g": 0.4, "d": 0.02}
+
+
+OPTIMIZERS = [
+    name
+    for name, found in vars(torch.optim).items()
+    if isinstance(found, type) and found is not torch.optim.Optimizer
+]
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_no_optimizer_of_torch_is_refused_for_what_it_is_tried_on(kind, tmp_path):
+    wrapper = {"optimizer": {"type": kind, "lr": 0.1}}
+    assert not [f for f in check(config(wrapper, None, tmp_path)) if f.level == "error"]
 
 
 def test_without_torch_the_rates_start_where_the_optimizers_do():

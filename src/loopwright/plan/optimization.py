@@ -100,7 +100,7 @@ def _custom_keys(paramwise: Node) -> Iterator[Finding]:
 
 def _params() -> tuple[Any, ...]:
     torch = importlib.import_module("torch")
-    return ([torch.nn.Parameter(torch.zeros(1))],)
+    return ([torch.nn.Parameter(torch.zeros(1, 1))],)
 
 
 TAKEN_OUT = ("batch_size_per_gpu", "layer_decay_rate", "model_type")
