@@ -133,5 +133,5 @@ def test_a_path_that_is_not_there_is_an_error_with_the_nearest(tmp_path):
     cfg = read(tmp_path, "a = dict(size=[1, 2])\n")
     with pytest.raises(ConfigError, match=r"did you mean 'a\.size'"):
         cfg.origin("a.sise")
-    with pytest.raises(ConfigError, match="2 elements"):
+    with pytest.raises(ConfigError, match="no element 2 in a list of 2"):
         cfg.origin("a.size.2")

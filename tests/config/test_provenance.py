@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from loopwright.cli.config import command
-from loopwright.config import Config
+from loopwright.config import Config, ConfigError
 from loopwright.config.provenance import walk_leaves
 
 BASE = """\
@@ -170,3 +170,51 @@ def test_a_key_with_a_dot_is_told_as_it_is_written_on_the_command_line(tmp_path,
     assert text == f"{path}\n  - 0  (a.py:2)\n  + 2  (command line)"
     shown = CliRunner().invoke(command, ["show", "a.py", "--origins"])
     assert shown.output == f'{path} = 0  (a.py:2)\nkeys."it\'s" = 1  (a.py:3)\n'
+
+
+def lines(value, origin):
+    """The line of each element of a list."""
+    return [origin.item(i, len(value)).line for i in range(len(value))]
+
+
+@pytest.mark.parametrize(
+    ("change", "values", "places"),
+    [
+        ("w[1] = 9", [1, 9, 3], [2, 5, 4]),
+        ("w[-1] = 9", [1, 2, 9], [2, 3, 5]),
+        ("w.append(4)", [1, 2, 3, 4], [2, 3, 4, 5]),
+        ("w.insert(0, 4)", [4, 1, 2, 3], [5, 2, 3, 4]),
+        ("w.extend([4,\n 5])", [1, 2, 3, 4, 5], [2, 3, 4, 5, 6]),
+        ("w += [4,\n 5]", [1, 2, 3, 4, 5], [2, 3, 4, 5, 6]),
+        ("w.pop(0)", [2, 3], [3, 4]),
+        ("del w[1]", [1, 3], [2, 4]),
+        ("w[:2] = [7]", [7, 3], [5, 4]),
+        ("w.reverse()", [3, 2, 1], [4, 3, 2]),
+        ("w.clear()\nw.append(4)", [4], [6]),
+        ("w.remove(1)", [2, 3], [1, 1]),
+        ("w.sort()", [1, 2, 3], [1, 1, 1]),
+        ("w.remove(1)\nw.append(4)", [2, 3, 4], [1, 1, 6]),
+    ],
+)
+def test_an_element_that_was_changed_in_place_has_the_line_that_changed_it(change, values, places):
+    cfg = Config.fromstring(f"w = [1,\n2,\n3,\n4][:3]\n{change}\n", ".py")
+    assert cfg.w == values
+    cfg = Config.fromstring(f"w = [\n1,\n2,\n3]\n{change}\n", ".py")
+    assert cfg.w == values
+    assert lines(cfg.w, cfg.origin("w")) == places
+
+
+def test_an_element_remembers_what_it_replaced():
+    cfg = Config.fromstring("a = dict(w=[1,\n 2])\na['w'][1] = 5\na.w[1] = 6\n", ".py")
+    assert [(step.value, step.origin.line) for step in cfg.why("a.w.1")] == [(2, 2), (5, 3), (6, 4)]
+
+
+def test_a_long_list_is_read_quickly_and_its_elements_lie_where_it_does():
+    cfg = Config.fromstring("w = []\nfor i in range(5000):\n    w.append(i)\n", ".py")
+    assert cfg.w == list(range(5000))
+    assert cfg.origin("w.4999").line == 1
+
+
+def test_a_place_outside_a_list_is_refused():
+    with pytest.raises(ConfigError, match="w.3: no element 3 in a list of 3"):
+        Config.fromstring("w = [1, 2, 3]", ".py").origin("w.3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from loopwright.config import defined, functions, methods
+from loopwright.config import defined, elements, functions, methods
 from loopwright.config.deferred import Deferred
 from loopwright.config.errors import ConfigError
 from loopwright.config.fresh import Defined, Fresh, adopt
@@ -111,7 +111,12 @@ def _method(reader: Evaluator, node: ast.Call, func: ast.Attribute) -> Any:
     reader.at = node
     if isinstance(owner, ConfigDict):
         return _of_dict(reader, node, owner, func.attr, arguments, named)
-    return method(reader.fuel, owner, *arguments, **named)
+    if not isinstance(owner, list):
+        return method(reader.fuel, owner, *arguments, **named)
+    keep = elements.by_method(reader, node, owner, func.attr, arguments)
+    result = method(reader.fuel, owner, *arguments, **named)
+    keep()
+    return result
 
 
 def _arguments(reader: Evaluator, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:

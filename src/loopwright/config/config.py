@@ -146,7 +146,7 @@ class Config:
             elif isinstance(value, list | tuple) and part.lstrip("-").isdigit():
                 length, index = len(value), int(part)
                 if not -length <= index < length:
-                    raise ConfigError(f"{path}: the list has {length} elements, not {part}")
+                    raise ConfigError(f"{path}: no element {part} in a list of {length}")
                 origin = origin and origin.item(index % length, length)
                 value = value[index]
             else:

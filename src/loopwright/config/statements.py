@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from loopwright.config import calls, comprehend, functions, methods, operators
+from loopwright.config import calls, comprehend, elements, functions, methods, operators
 from loopwright.config.deferred import Deferred
 from loopwright.config.defined import UNBOUND, define
 from loopwright.config.errors import ConfigError, MissingKey
@@ -85,7 +85,9 @@ class Interpreter(Evaluator):
     def _augmented(self, node: ast.AugAssign) -> None:
         old, more, op = self.value(node.target), self.value(node.value), node.op.__class__
         result = old
+        keep = None
         if isinstance(old, list) and op is ast.Add:
+            keep = elements.by_addition(self, node, old)
             methods.extend(self.fuel, old, more)
         elif isinstance(old, list) and op is ast.Mult:
             old[:] = operators.binary(self.fuel, op, old, more)
@@ -94,6 +96,8 @@ class Interpreter(Evaluator):
         else:
             result = operators.binary(self.fuel, op, old, more)
         self.store(node.target, result, node.value)
+        if keep is not None:
+            keep()
 
     def store(self, target: ast.expr, value: Any, node: ast.expr) -> None:
         """Bind a target: a name, ``a.b``, ``a['b']``, ``a[0]`` or a tuple of these."""
@@ -125,7 +129,11 @@ class Interpreter(Evaluator):
                 value = functions.listed(self.fuel, value)
                 self.fuel.moved(len(owner))
                 self.fuel.sized(len(owner) + len(value))
+            keep = elements.by_assignment(
+                self, target, owner, key, value, self.origin(target, node)
+            )
             owner[key] = value
+            keep()
         else:
             raise self.refuse(target, f"setting an element of {type(owner).__name__}")
 
@@ -193,9 +201,13 @@ class Interpreter(Evaluator):
                 owner, key = self.value(target.value), self.value(target.slice)
                 if not isinstance(owner, dict | list):
                     raise self.refuse(target, "this deletion")
+                keep = None
                 if isinstance(owner, list):
                     self.fuel.moved(len(owner))
+                    keep = elements.by_deletion(self, target, owner, key)
                 del owner[key]
+                if keep is not None:
+                    keep()
             elif isinstance(target, ast.Attribute):
                 owner = self.value(target.value)
                 if not isinstance(owner, ConfigDict):
