@@ -216,5 +216,5 @@ def test_a_long_list_is_read_quickly_and_its_elements_lie_where_it_does():
 
 
 def test_a_place_outside_a_list_is_refused():
-    with pytest.raises(ConfigError, match="w.3: no element 3 in a list of 3"):
+    with pytest.raises(ConfigError, match=r"w\.3: no element 3 in a list of 3"):
         Config.fromstring("w = [1, 2, 3]", ".py").origin("w.3")
