@@ -98,6 +98,7 @@ WRONG = [
     ("max_norm=1.0", "type='nrom', max_norm=1.0", "did you mean 'norm'"),
     ("lr=0.01", "lr=float('nan')", "finite"),
     ("batch_size=4,\n    num", "drop_last=True, batch_size=40,\n    num", "an epoch has no batch"),
+    ("length=12", "length=0", "has no samples"),
     ("begin=0, end=3", "begin='a', end=3", "must be"),
     ("type='LinearLR'", "type=5", "a name or a class"),
 ]

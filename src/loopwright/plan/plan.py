@@ -127,11 +127,7 @@ def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]
     loops = list(check_loops(root, lookup))
     yield from loops
     if facts is not None and facts.epoch_length == 0:
-        yield root.child("train_dataloader").error(
-            f"an epoch has no batch: {facts.samples} samples, batches of {facts.batch_size} on "
-            f"{facts.world_size} processes, and drop_last drops the rest",
-            "batch_size",
-        )
+        yield _no_batch(root.child("train_dataloader"), facts)
         facts = None
     if any(f.level == "error" and f.path.startswith("train_cfg") for f in loops):
         facts = None  # nothing is held against a length that is not meant
@@ -149,6 +145,16 @@ def _checks(root: Node, facts: Facts | None, lookup: Names) -> Iterator[Finding]
 
 def _stops_model(finding: Finding) -> bool:
     return finding.path.startswith(("model", "optim_wrapper"))
+
+
+def _no_batch(loader: Node, facts: Facts) -> Finding:
+    if not facts.samples:
+        return loader.error("has no samples", "dataset")
+    return loader.error(
+        f"an epoch has no batch: {facts.samples} samples, batches of {facts.batch_size} on "
+        f"{facts.world_size} processes, and drop_last drops the rest",
+        "batch_size",
+    )
 
 
 # -- the parts that need torch ---------------------------------------------------------------
