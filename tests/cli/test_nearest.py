@@ -32,7 +32,7 @@ def test_a_misspelt_folder_is_answered_with_the_nearest(words, tmp_path, monkeyp
     [
         ("+p=[1,2", "override '+p=[1,2': value '[1,2': wanted a comma or ] at character 5"),
         ("a.b={c:1", "override 'a.b={c:1': value '{c:1': wanted a comma or } at character 5"),
-        ("a.b='x", "override \"a.b='x\": value \"'x\": wanted ' at character 3"),
+        ("a.b='x", 'override "a.b=\'x": value "\'x": wanted \' at character 3'),
     ],
 )
 def test_a_value_that_does_not_end_names_its_key(override, message, tmp_path):
