@@ -77,6 +77,16 @@ def test_a_config_without_a_model_says_so(config):
         Runner.from_cfg(without(config, "model"))
 
 
+def test_a_model_that_cannot_be_built_leaves_no_file(config):
+    class Broken(nn.Module):
+        def __init__(self):
+            raise ValueError("no such depth")
+
+    with pytest.raises(ValueError, match="no such depth"):
+        Runner.from_cfg(Config({**config, "model": {"type": Broken}}))
+    assert not any(files for _, _, files in os.walk(config["work_dir"]))
+
+
 @pytest.mark.parametrize("key", ["train_cfg", "train_dataloader", "optim_wrapper"])
 def test_half_a_training_section_is_an_error_that_names_what_lacks(config, key):
     with pytest.raises(ConfigError, match=f"{key} is not"):

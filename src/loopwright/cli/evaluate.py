@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ def evaluating(mode: str, told: str) -> click.Command:
         with reported(debug):
             cfg = read(config, overrides, **reading)
             cfg["resume"] = False
+            if checkpoint is None and not os.path.isdir(cfg["work_dir"]):
+                raise _none_in(cfg["work_dir"])  # before a runner makes that folder
             runner = start(cfg, config, training=False)
             runner.load_checkpoint(checkpoint or _newest(runner))
             runner.loaded = True
@@ -35,5 +38,9 @@ def _newest(runner: Any) -> str:
     """The newest whole checkpoint of the run folder. Raises ConfigError where there is none."""
     newest = runner.store.newest()
     if newest is None:
-        raise ConfigError(f"no checkpoint in {runner.work_dir}: give --checkpoint PATH")
+        raise _none_in(runner.work_dir)
     return str(newest.path)
+
+
+def _none_in(folder: str) -> ConfigError:
+    return ConfigError(f"no checkpoint in {folder}: give --checkpoint PATH")

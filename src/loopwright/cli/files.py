@@ -33,3 +33,10 @@ class ExistingFile(ExistingPath):
 
     def __init__(self) -> None:
         super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if os.path.isdir(value):
+            inside = sorted(name for name in os.listdir(value) if name.endswith(".py"))
+            hint = f". Did you mean {os.path.join(value, inside[0])!r}?" if inside else "."
+            self.fail(f"{value!r} is a folder{hint}", param, ctx)
+        return super().convert(value, param, ctx)

@@ -30,9 +30,16 @@ class ConsoleHandler(logging.Handler):
 
 
 class QuietFileHandler(logging.FileHandler):
-    """Counts the lines that the disk refuses instead of printing a traceback for each."""
+    """Counts the lines that the disk refuses instead of printing a traceback for each.
+
+    The folder and the file are made with the first line: a run that never began leaves neither.
+    """
 
     dropped = 0
+
+    def _open(self) -> Any:
+        os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+        return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:
         self.dropped += 1
@@ -83,8 +90,8 @@ class MMLogger(Named, logging.Logger):
         self._attach(ConsoleHandler(), logging.ERROR if rank else self.level)
         if log_file is not None and (rank == 0 or distributed):
             self.log_file = _of_rank(Path(log_file), rank)
-            self.log_file.parent.mkdir(parents=True, exist_ok=True)
-            options = {"mode": file_mode, "encoding": "utf-8", **(file_handler_cfg or {})}
+            options: dict[str, Any] = {"mode": file_mode, "encoding": "utf-8", "delay": True}
+            options |= file_handler_cfg or {}
             self._attach(QuietFileHandler(self.log_file, **options), self.level)
 
     @classmethod

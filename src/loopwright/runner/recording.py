@@ -118,6 +118,7 @@ def dump_config(runner: Any) -> None:
     """The resolved config into the run folder, under its file's name, and where it comes from."""
     if runner.rank != 0:
         return
+    os.makedirs(runner.log_dir, exist_ok=True)
     notes = {"environment.json": facts(runner), "config_origins.json": config_origins(runner.cfg)}
     for name, value in notes.items():
         with open(os.path.join(runner.log_dir, name), "w", encoding="utf-8") as file:
