@@ -115,3 +115,10 @@ def test_the_run_that_was_stopped_goes_on_under_torchrun_to_the_same_bits(folder
 def test_the_folder_is_free_again(folder):
     with RunLock(str(folder / "parts")):
         pass
+
+
+def test_a_rank_that_writes_nothing_is_not_told_that_it_lacks_a_writer(folder):
+    for name in ("log.txt", "log.txt.rank1"):
+        text = (folder / "parts" / name).read_text()
+        assert "starting training from iteration" in text
+        assert "which this run lacks" not in text

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from loopwright import dist
+
 logger = logging.getLogger("loopwright.trainer")
 
 
@@ -29,11 +31,14 @@ def hook_states(hooks: Sequence[Any]) -> dict[str, Any]:
 
 
 def load_hook_states(hooks: Sequence[Any], states: dict[str, Any]) -> None:
-    """Give each hook its state back; a state whose hook is gone is named in a warning."""
+    """Give each hook its state back; a state whose hook is gone is named in a warning.
+
+    By the main process alone: it made the states, and the others may lack what writes for all.
+    """
     known = dict(named(hooks))
     for name, state in states.items():
         load = getattr(known.get(name), "load_state_dict", None)
-        if load is None:
+        if load is None and dist.is_main_process():
             logger.warning("the checkpoint holds state of hook %s, which this run lacks", name)
-        else:
+        elif load is not None:
             load(state)
