@@ -71,7 +71,7 @@ def test_an_undefined_name_is_an_error_with_line_and_nearest(folder):
         folder.read("a")
 
 
-@pytest.mark.parametrize("text", ["hash('a')", "bin(3)", "next([1])", "getattr(dict(), 'a')"])
+@pytest.mark.parametrize("text", ["hash('a')", "bin(3)", "next([1])", "vars(dict())"])
 def test_a_builtin_that_is_not_listed_is_said_to_be_out_of_reach(folder, text):
     folder.write(a=f"x = {text}\n")
     name = text.partition("(")[0]
@@ -206,3 +206,28 @@ def test_a_fragment_with_undefined_names_is_an_error_not_a_guess(folder):
     folder.write(a="optimizer = dict(\n    type=AdamW,\n    lr=base_lr,\n)\n")
     with pytest.raises(ConfigError, match=r"'AdamW' is not defined.*a\.py:2"):
         folder.read("a")
+
+
+def test_keys_of_inherited_dicts_may_be_asked_for_by_name(tmp_path):
+    (tmp_path / "base.py").write_text("hooks = [1]\nmodel = dict(neck=dict(n=2))\n")
+    (tmp_path / "child.py").write_text(
+        "_base_ = 'base.py'\n"
+        "fresh = dict(p=1)\n"
+        "has = [hasattr(_base_, 'hooks'), hasattr(_base_, 'nope'), hasattr(_base_.model, 'neck'),\n"
+        "       hasattr(fresh, 'p'), hasattr(fresh, 'update'), hasattr([], 'append')]\n"
+        "got = [getattr(_base_, 'hooks', []) + [2], getattr(_base_, 'nope', 3),\n"
+        "       getattr(_base_.model.neck, 'n'), getattr(fresh, 'p', 'no')]\n"
+    )
+    cfg = Config.fromfile(tmp_path / "child.py")
+    assert cfg.has == [True, False, True, False, True, True]
+    assert cfg.got == [[1, 2], 3, 2, "no"]
+    (tmp_path / "child.py").write_text("_base_ = 'base.py'\nx = getattr(_base_, 'hook')\n")
+    with pytest.raises(ConfigError, match=r"no attribute 'hook'; did you mean 'hooks'\?"):
+        Config.fromfile(tmp_path / "child.py")
+
+
+def test_of_several_bases_set_one_after_the_other_the_first_counts_as_in_mmengine(tmp_path):
+    (tmp_path / "one.py").write_text("a = 1\n")
+    text = "_base_ = 'one.py'\nb = _base_.a\n_base_ = 'nowhere.py'\nc = _base_.a\n"
+    (tmp_path / "child.py").write_text(text)
+    assert Config.fromfile(tmp_path / "child.py")._cfg_dict == dict(a=1, b=1, c=1)

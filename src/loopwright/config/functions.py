@@ -1,6 +1,7 @@
 """The fixed list of functions a config may call; each takes the fuel first and pays for its work.
 
-Nothing here takes a callable, opens anything, or reads an attribute of an object.
+Nothing here takes a callable, opens anything, or reads an attribute of an object (``getattr``
+reads the keys of an inherited dict, and ``hasattr`` asks the types of data alone).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from loopwright.config import defined
 from loopwright.config.deferred import Deferred
-from loopwright.config.errors import ConfigError
+from loopwright.config.errors import ConfigError, nearest
 from loopwright.config.fresh import Defined, Fresh
 from loopwright.config.limits import Fuel, names
 from loopwright.config.node import ConfigDict, duplicate, make
@@ -23,9 +24,9 @@ from loopwright.config.operators import Bounded, binary, formatted, power
 
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 REFUSED = names(
-    """eval exec open getattr setattr delattr vars globals locals type compile input breakpoint
+    """eval exec open setattr delattr vars globals locals type compile input breakpoint
     help object super memoryview classmethod staticmethod property dir id iter next
-    callable hasattr exit quit issubclass hash bin hex oct ascii bytearray
+    callable exit quit issubclass hash bin hex oct ascii bytearray
     __import__ __builtins__ __loader__ __spec__"""
 )
 
@@ -173,6 +174,44 @@ _TYPES: dict[str, type] = {
 }
 
 
+def _has(fuel: Fuel, owner: Any, name: Any) -> bool:
+    """``hasattr`` of data: the keys of inherited dicts are attributes, those of fresh ones not."""
+    _check_attribute(owner, name)
+    if isinstance(owner, Deferred):
+        raise ConfigError(f"what {owner.dotted} has is not known before it is imported")
+    if isinstance(owner, ConfigDict):
+        inherited = not isinstance(owner, Fresh)
+        return hasattr(dict, name) or (inherited and (name in owner or name in _OWN_METHODS))
+    return hasattr(owner, name)
+
+
+def _get(fuel: Fuel, owner: Any, name: Any, *default: Any) -> Any:
+    """``getattr``: a key of an inherited dict or a part of an imported name; never a method."""
+    _check_attribute(owner, name)
+    if isinstance(owner, Deferred) and not default:
+        child = owner.child(name)
+        return CONSTANTS.get(child.dotted, child)
+    if _has(fuel, owner, name):
+        if not isinstance(owner, ConfigDict) or hasattr(dict, name) or name not in owner:
+            raise ConfigError(f"getattr() gives keys, not the method {name!r}")
+        return dict.__getitem__(owner, name)
+    if not default:
+        near = nearest(name, owner) if isinstance(owner, ConfigDict) else ""
+        raise ConfigError(f"{type(owner).__name__} has no attribute {name!r}{near}")
+    return default[0]
+
+
+def _check_attribute(owner: Any, name: Any) -> None:
+    if not isinstance(name, str) or name.startswith("__") or not name.isidentifier():
+        raise ConfigError(f"{name!r:.40} is no attribute that a config may ask for")
+    if not isinstance(owner, (Deferred, *_DATA)):
+        raise ConfigError(f"a {type(owner).__name__} has no attribute that a config may ask for")
+
+
+_DATA = (*_SIZED, bool, int, float, complex, type(None))
+_OWN_METHODS = frozenset({"merge", "to_dict"})
+
+
 def _product(fuel: Fuel, *sources: Any, repeat: int = 1) -> list[Any]:
     """``itertools.product``."""
     parts = [listed(fuel, source) for source in sources] * min(repeat, 64)
@@ -195,6 +234,8 @@ FUNCTIONS: dict[str, Bounded] = {
     "float": reading(float),
     "format": lambda fuel, value, spec="": formatted(fuel, value, spec, -1),
     "frozenset": reading(frozenset),
+    "getattr": _get,
+    "hasattr": _has,
     "int": _integer,
     "isinstance": _is_instance,
     "len": lambda fuel, value: len(value),

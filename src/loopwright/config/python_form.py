@@ -40,18 +40,17 @@ class Form:
 
 
 def split(text: str, path: str) -> Form:
-    """Parse ``text`` and take ``_base_ = …`` out of it."""
+    """Parse ``text`` and take ``_base_ = …`` out of it; of several the first counts."""
     tree = parse(text, path)
     bases = [node for node in tree.body if _is_base(node)]
     body = [node for node in tree.body if node not in bases] if bases else tree.body
-    base = bases[-1].value if bases else None  # type: ignore[attr-defined]
+    base = bases[0].value if bases else None  # type: ignore[attr-defined]
     return Form(body, base, "{{" in text)
 
 
 def _is_base(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id == BASE for target in node.targets
-    )
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    return isinstance(target, ast.Name) and target.id == BASE
 
 
 def base_names(node: ast.expr, path: str, fuel: Fuel) -> tuple[list[str], list[Origin]]:

@@ -1,0 +1,1 @@
+x = getattr(dict(a=1), "__class__", None)

@@ -1,0 +1,1 @@
+x = list(map(getattr, [[1]], ["__class__"]))

@@ -1,0 +1,2 @@
+f = getattr("{0.__class__}", "format")
+x = f(1)

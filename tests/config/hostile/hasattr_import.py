@@ -1,0 +1,3 @@
+import os
+
+x = hasattr(os, "system")
