@@ -144,7 +144,7 @@ def _reports(found: Any, as_json: Path | None, html: Path | None, images: str | 
     ):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(), encoding="utf-8")
+            path.write_text(text(), encoding="utf-8", errors="replace")
             click.echo(f"wrote {path}")
 
 

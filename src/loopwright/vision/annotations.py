@@ -91,8 +91,8 @@ class Audit:
 
     def touched(self) -> Ints:
         """Rows that a repair changed, in order."""
-        rows = self.repaired.findings.rows
-        changing = [rows[c] for c, a in self.repaired.findings.actions.items() if a != "keep"]
+        found = self.repaired.findings
+        changing = [rows for c, rows in found.rows.items() if found.actions[c] != "keep"]
         return np.unique(np.concatenate(changing)) if changing else np.zeros(0, np.int64)
 
     def worst(self, count: int = 20) -> list[tuple[int, list[tuple[int, list[str]]]]]:
@@ -111,7 +111,10 @@ class Audit:
         names, labels = self.annotations.classes, self.annotations.labels
         before = np.bincount(labels, minlength=len(names)).tolist()
         after = np.bincount(labels[self.repaired.index], minlength=len(names)).tolist()
-        return {name: (b, a) for name, b, a in zip(names, before, after)}
+        counts = dict.fromkeys(names, (0, 0))
+        for name, b, a in zip(names, before, after):  # two categories can have one name
+            counts[name] = (counts[name][0] + b, counts[name][1] + a)
+        return counts
 
     def images_without_objects(self) -> int:
         return len(self.annotations.images) - len(np.unique(self.annotations.image))
@@ -191,7 +194,7 @@ def _with_files(annotations: Annotations, folder: Path) -> tuple[Annotations, li
             paths.append(None)
             problems.append(Problem("path_outside", entry.file_name, str(error)))
     with ThreadPoolExecutor(2) as pool:
-        probes = list(pool.map(lambda p: probe(p) if p and p.is_file() else None, paths))
+        probes = list(pool.map(lambda p: probe(p) if p and os.path.isfile(p) else None, paths))
     images = []
     for entry, path, found in zip(annotations.images, paths, probes):
         if path is not None and found is None:

@@ -18,6 +18,7 @@ from loopwright.vision.policy import CAUSES, MEANING, AnnotationError, Policy
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
+FARTHEST = 2.0**53  # from here on a float cannot tell one pixel from the next
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def repair(
 
 
 def _corners(raw: Floats, sieve: _Sieve) -> Floats:
-    finite = ~_any(~np.isfinite(raw))
+    finite = ~_any(~(np.abs(raw) <= FARTHEST))
     sieve.found("not_finite", ~finite)
     first, second = raw[:, :2], raw[:, 2:]
     with np.errstate(invalid="ignore"):
@@ -198,7 +199,7 @@ def _masks(put: Floats, far: Floats, extent: Any, sieve: _Sieve) -> Floats:
     if extent is None:
         return put
     frame = np.asarray(extent, np.float64).reshape(-1, 4)
-    there = ~_any(~np.isfinite(frame))
+    there = ~_any(~(np.abs(frame) <= FARTHEST))
     frame = np.where(there[:, None], frame, put)
     frame = np.concatenate([np.clip(frame[:, :2], 0, far), np.clip(frame[:, 2:], 0, far)], 1)
     there &= (frame[:, 2:] > frame[:, :2]).all(1)
@@ -228,12 +229,12 @@ def _areas(
     stored = np.asarray(area, np.float64)
     moved = _any(put != raw)
     if extent is not None:
-        moved &= _any(np.isnan(np.asarray(extent, np.float64)))
+        moved &= _any(np.isnan(np.asarray(extent, np.float64).reshape(-1, 4)))
     given = ~np.isnan(stored)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         own = np.where(of_mask > 0, of_mask, of_box)
         most = np.fmax(of_box, of_mask) * 1.02 + 1
-        wrong: Bools = given & ~moved & ~((stored > 0) & (stored <= most))
+        wrong: Bools = given & ~moved & ~((stored > 0) & (stored <= most)) & (stored != own)
     bad = sieve.found("area", wrong)
     return np.where((bad & (sieve.policy.area == "repair")) | moved | ~given, own, stored)
 

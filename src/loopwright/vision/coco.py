@@ -40,12 +40,14 @@ def _read(source: Path) -> Annotations:
     _ids_twice(ids, problems)
     image = _places(kept, "image_id", image_at)
     masks = _masks(kept, images, image, problems)
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:]], 1)
     return Annotations(
         kind="coco",
         source=source,
         images=images,
         classes=classes,
-        boxes=np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:]], 1),
+        boxes=corners,
         raw=raw,
         labels=_places(kept, "category_id", class_at),
         image=image,
@@ -132,10 +134,10 @@ def _images(
     at: dict[Any, int] = {}
     names: dict[str, Any] = {}
     for number, entry in enumerate(entries):
-        name = entry.get("file_name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not _is_id(entry.get("id")):
+        if not _is_image(entry):
             problems.append(Problem("bad_entry", f"images[{number}]", repr(entry)[:80]))
             continue
+        name = entry["file_name"]
         if entry["id"] in at:
             problems.append(Problem("duplicate_image_id", name, f"id {entry['id']!r}"))
             continue
@@ -156,20 +158,31 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
+def _is_category(entry: Any) -> bool:
+    return isinstance(entry, dict) and _is_id(entry.get("id"))
+
+
+def _is_image(entry: Any) -> bool:
+    return _is_category(entry) and isinstance(entry.get("file_name"), str)
+
+
 def _categories(
     entries: Sequence[Any], problems: list[Problem]
 ) -> tuple[list[str], dict[Any, int]]:
     classes: list[str] = []
     at: dict[Any, int] = {}
     for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not _is_id(entry.get("id")):
+        if not _is_category(entry):
             problems.append(Problem("bad_entry", f"categories[{number}]", repr(entry)[:80]))
         elif entry["id"] in at:
             where = f"categories[{number}]"
             problems.append(Problem("duplicate_category", where, f"id {entry['id']!r}"))
         else:
             at[entry["id"]] = len(classes)
-            classes.append(str(entry.get("name", entry["id"])))
+            name = str(entry.get("name", entry["id"]))
+            if name in classes:
+                problems.append(Problem("duplicate_name", repr(name), f"id {entry['id']!r}"))
+            classes.append(name)
     return classes, at
 
 
@@ -271,8 +284,8 @@ def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path)
         entries.append(entry)
     fixed = {
         **data,
-        "images": [_sized(e, sizes) for e in _once(data["images"]) if e["id"] in sizes],
-        "categories": _once(data["categories"]),
+        "images": [_sized(e, sizes) for e in _once(data["images"], _is_image)],
+        "categories": _once(data["categories"], _is_category),
         "annotations": entries,
     }
     out.write_text(json.dumps(fixed), encoding="utf-8")
@@ -305,14 +318,11 @@ def _fresh_ids(entries: Sequence[Any]) -> Callable[[], int]:
     return fresh
 
 
-def _once(entries: Sequence[Any]) -> list[dict[str, Any]]:
+def _once(entries: Sequence[Any], readable: Callable[[Any], bool]) -> list[dict[str, Any]]:
     """Entries that can be read, the first of each id."""
     kept: dict[Any, dict[str, Any]] = {}
-    for entry in entries:
-        if isinstance(entry, dict) and _is_id(entry.get("id")):
-            unnamed = "file_name" in entry and not isinstance(entry["file_name"], str)
-            if not unnamed:
-                kept.setdefault(entry["id"], entry)
+    for entry in filter(readable, entries):
+        kept.setdefault(entry["id"], entry)
     return list(kept.values())
 
 

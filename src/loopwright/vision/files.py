@@ -48,7 +48,7 @@ def whole_images(infos: Sequence[Info], broken: str, key: str = "img_path") -> l
 
 
 def _fault(path: str) -> str:
-    if Path(path).is_file():
+    if os.path.isfile(path):
         return probe(path, decode=False).fault
     if os.path.islink(path):
         return f"a link to {os.readlink(path)}, where there is no file"
@@ -178,7 +178,8 @@ def _numbers(there: Sequence[str], wanted: Any, where: str) -> dict[int, int]:
         if name not in there:
             hint = nearest_or_all(name, there)
             raise AnnotationError(f"metainfo.classes: no {name!r} in {where}{hint}")
-    return {list(there).index(name): label for label, name in enumerate(wanted)}
+    label_of = {name: label for label, name in enumerate(wanted)}
+    return {place: label_of[name] for place, name in enumerate(there) if name in label_of}
 
 
 def _more(annotations: Any, row: int) -> Info:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.vision.boxes import FARTHEST
 from loopwright.vision.images import MAX_PIXELS
 from loopwright.vision.objects import Floats, Ints
 
@@ -74,8 +75,8 @@ def _polygons(masks: Sequence[Any], sizes: Floats) -> tuple[Floats, Floats]:
     if (lengths < 6).any() or (lengths % 2).any():
         raise MaskError("a polygon has at least three points, each of two numbers")
     flat = _numbers(parts, int(lengths.sum()))
-    if not np.isfinite(flat).all():
-        raise MaskError("a polygon has a coordinate that is not finite")
+    if not (np.abs(flat) < FARTHEST).all():
+        raise MaskError("a polygon has a coordinate that is not finite, or beyond any image")
     x, y = np.ascontiguousarray(flat[::2]), np.ascontiguousarray(flat[1::2])
     ends = np.cumsum(lengths // 2)
     starts = ends - lengths // 2
@@ -151,9 +152,13 @@ def _lengths(counts: Sequence[Any]) -> tuple[Ints, Ints]:
     if all(isinstance(one, list) for one in counts):
         return _listed(counts)
     if all(isinstance(one, str | bytes) for one in counts):
-        return _decoded([one.encode() if isinstance(one, str) else one for one in counts])
+        return _decoded([_bytes(one) for one in counts])
     each = [_lengths([one])[0] for one in counts]
     return np.concatenate(each), np.array(list(map(len, each)), np.int64)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode(errors="surrogatepass") if isinstance(text, str) else text
 
 
 def _listed(counts: Sequence[list[Any]]) -> tuple[Ints, Ints]:

@@ -24,6 +24,7 @@ PROBLEMS = {
     "duplicate_image_id": ("drop", "an image id is used twice; the later entry cannot be told"),
     "duplicate_image": ("keep", "one file is listed under two ids"),
     "duplicate_category": ("drop", "a category id is used twice"),
+    "duplicate_name": ("keep", "two categories have one name: their objects count together"),
     "bad_size": ("keep", "width or height is missing or not positive: boxes cannot be clipped"),
     "wrong_size": ("repair", "the stated size is not the file's"),
     "missing_image": ("keep", "the image file is not there"),

@@ -21,7 +21,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 }
 CAUSES = tuple(ACTIONS)
 MEANING = {
-    "not_finite": "a coordinate is NaN or infinite",
+    "not_finite": "a coordinate is NaN, infinite or beyond any image",
     "reversed": "a minimum is larger than its maximum",
     "outside": "nothing, or too little, of the box is inside the image",
     "partly_outside": "a part of the box is outside the image",

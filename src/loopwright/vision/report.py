@@ -13,6 +13,7 @@ import numpy as np
 
 from loopwright.vision import draw
 from loopwright.vision.annotations import Audit
+from loopwright.vision.boxes import FARTHEST
 from loopwright.vision.images import PathError, confine
 from loopwright.vision.objects import PROBLEMS
 from loopwright.vision.policy import CAUSES, MEANING
@@ -85,7 +86,8 @@ def to_dict(audit: Audit, *, worst: int = 20) -> dict[str, Any]:
 
 
 def _object(audit: Audit, row: int, causes: list[str]) -> dict[str, Any]:
-    box = [None if not np.isfinite(v) else round(v, 4) for v in audit.annotations.boxes[row]]
+    raw = audit.annotations.boxes[row].tolist()
+    box = [round(v, 4) if np.isfinite(v) else None for v in raw]
     put = audit.repaired.boxes[audit.repaired.index == row]
     return {
         "id": audit.annotations.ids[row],
@@ -206,7 +208,7 @@ def thumbnail(audit: Audit, number: int, rows: list[int], images: Any = None) ->
     margin = _SIDE // 8
     canvas = np.pad(canvas, ((margin, margin), (margin, margin), (0, 0)), constant_values=210)
     raw = audit.annotations.boxes[rows]
-    raw = raw[np.isfinite(raw).all(1)] * scale + margin
+    raw = raw[(np.abs(raw) <= FARTHEST).all(1)] * scale + margin
     raw = raw.clip(1, max(canvas.shape[:2]) - 2)
     put = audit.repaired.boxes[np.isin(audit.repaired.index, rows)] * scale + margin
     canvas = draw.draw_boxes(canvas, raw, palette=[_RAW], width=4)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.vision.boxes import FARTHEST
 from loopwright.vision.objects import Annotations, Floats
 
 _BAD, _GOOD, _FEWEST, _SLACK = 0.05, 0.98, 10, 1.5
@@ -31,7 +32,7 @@ def suspect(annotations: Annotations) -> list[Suspicion]:
     if len(annotations) < _FEWEST:
         return []
     sizes = annotations.sizes[annotations.image]
-    known = (sizes > 0).all(1) & np.isfinite(annotations.raw).all(1)
+    known = (sizes > 0).all(1) & (np.abs(annotations.raw) <= FARTHEST).all(1)
     if known.sum() < _FEWEST:
         return []
     raw, sizes, boxes = (

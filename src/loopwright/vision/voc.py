@@ -26,7 +26,7 @@ _REFUSED = (b"<!DOCTYPE", b"<!ENTITY", b"\0")  # entities can grow without end; 
 
 
 def _xml_files(folder: Path) -> list[Path]:
-    return sorted(file for file in files_below(folder) if file.suffix == ".xml")
+    return sorted(file for file in files_below(folder) if file.suffix.lower() == ".xml")
 
 
 def read(path: str | Path, *, offset: int = 1, classes: Sequence[str] | None = None) -> Annotations:
@@ -47,9 +47,12 @@ def read(path: str | Path, *, offset: int = 1, classes: Sequence[str] | None = N
             continue
         images.append(_image(file, root, problems))
         for number, thing in enumerate(root.findall("object")):
-            box = _corners(thing, f"{file.name} object {number}", problems)
-            if box is not None:
-                name = (thing.findtext("name") or "").strip()
+            where = f"{file.name} object {number}"
+            box = _corners(thing, where, problems)
+            name = (thing.findtext("name") or "").strip()
+            if not name:
+                problems.append(Problem("bad_entry", where, "an object without a name"))
+            elif box is not None:
                 found.append((len(images) - 1, number, name, box, _hard(thing)))
     names = list(classes) if classes is not None else sorted({row[2] for row in found})
     found = _of_known_class(found, names, images, problems)
@@ -80,7 +83,10 @@ def _parsed(file: Path, problems: list[Problem]) -> ET.Element | None:
         text = file.read_bytes()
         if len(text) > _MOST_BYTES or any(mark in text for mark in _REFUSED):
             raise ET.ParseError("too large, with a document type, or not in UTF-8")
-        return ET.fromstring(text)
+        root = ET.fromstring(text)
+        if root.tag != "annotation" and root.find("object") is None:
+            raise ET.ParseError(f"its root is <{root.tag}>, VOC's is <annotation>")
+        return root
     except (ET.ParseError, OSError, ValueError, LookupError) as error:
         problems.append(Problem("bad_entry", file.name, str(error)))
         return None
@@ -138,6 +144,7 @@ def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path)
     base = annotations.source if annotations.source.is_dir() else annotations.source.parent
     changed = set(np.asarray(touched).tolist())
     kept = dict(zip(repaired.index.tolist(), range(len(repaired.index))))
+    out.mkdir(parents=True, exist_ok=True)
     of_image: dict[int, list[int]] = {}
     for row, image in enumerate(annotations.image.tolist()):
         of_image.setdefault(image, []).append(row)

@@ -27,7 +27,7 @@ _Line = tuple[int, int, int, list[float], tuple[float, ...] | None]
 
 
 def _label_files(folder: Path) -> list[Path]:
-    files = (file for file in files_below(folder) if file.suffix == ".txt")
+    files = (file for file in files_below(folder) if file.suffix.lower() == ".txt")
     return sorted(file for file in files if file.name not in _NAMES)
 
 
@@ -75,7 +75,8 @@ def _assembled(
     image = np.array([row[0] for row in lines], np.int64)
     sides = np.array([(e.width, e.height) for e in entries], np.float64)[image].reshape(-1, 2)
     half = raw[:, 2:] / 2
-    boxes = np.concatenate([(raw[:, :2] - half) * sides, (raw[:, :2] + half) * sides], 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        boxes = np.concatenate([(raw[:, :2] - half) * sides, (raw[:, :2] + half) * sides], 1)
     frames = np.array([row[4] or (np.nan,) * 4 for row in lines], np.float64).reshape(-1, 4)
     lost = f"no image folder: boxes are measured as in images of {NOMINAL:g} x {NOMINAL:g}"
     return Annotations(
@@ -114,11 +115,18 @@ def _names(source: Path) -> list[str]:
     for folder in (source, *source.resolve().parents[:2]):
         for name in _NAMES:
             if (folder / name).is_file():
-                lines = (folder / name).read_text(encoding="utf-8").splitlines()
-                return [line.strip() for line in lines if line.strip()]
+                return _listed_names(folder / name)
         if (folder / "data.yaml").is_file():
             return _yaml_names(folder / "data.yaml")
     return []
+
+
+def _listed_names(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except ValueError as error:
+        raise AnnotationError(f"{file} is not in UTF-8: {error}") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _of_known_class(
@@ -152,13 +160,13 @@ def _size(file: Path) -> tuple[float, float]:
     try:
         with Image.open(file) as image:
             return image.size
-    except (OSError, ValueError):
+    except Exception:  # Pillow raises many kinds; what is wrong with it an audit of files tells
         return (NOMINAL, NOMINAL)
 
 
 def _lines(file: Path, image: int, problems: list[Problem]) -> list[_Line]:
     found = []
-    text = file.read_text(encoding="utf-8", errors="replace")
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
     for number, line in enumerate(text.splitlines()):
         words = line.split()
         if not words:
@@ -174,8 +182,8 @@ def _lines(file: Path, image: int, problems: list[Problem]) -> list[_Line]:
 
 def _object(words: list[str], image: int, number: int) -> _Line:
     """One line's object. Raises ValueError for a line that is none."""
-    label, values = int(words[0]), [float(word) for word in words[1:]]
-    if label < 0 or (len(values) != 4 and (len(values) < 6 or len(values) % 2)):
+    label, values = _class(words[0]), [float(word) for word in words[1:]]
+    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise ValueError(words)
     if len(values) == 4:
         return image, number, label, values, None
@@ -183,6 +191,14 @@ def _object(words: list[str], image: int, number: int) -> _Line:
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
     box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
     return image, number, label, box, (left, top, right, bottom)
+
+
+def _class(word: str) -> int:
+    """A class's number; tools that store tables of floats write it as 3.0."""
+    number = float(word)
+    if not 0 <= number < _MOST_NAMES or number != int(number):
+        raise ValueError(word)
+    return int(number)
 
 
 def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path) -> None:
@@ -203,7 +219,7 @@ def write(annotations: Annotations, repaired: Repaired, touched: Any, out: Path)
         target = out / file.relative_to(annotations.source)
         target.parent.mkdir(parents=True, exist_ok=True)
         lines = []
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
         for place, line in enumerate(text.splitlines()):
             row = at.get((number, place))
             if row in kept:
