@@ -231,3 +231,13 @@ def test_of_several_bases_set_one_after_the_other_the_first_counts_as_in_mmengin
     text = "_base_ = 'one.py'\nb = _base_.a\n_base_ = 'nowhere.py'\nc = _base_.a\n"
     (tmp_path / "child.py").write_text(text)
     assert Config.fromfile(tmp_path / "child.py")._cfg_dict == dict(a=1, b=1, c=1)
+
+
+@pytest.mark.parametrize("gone", ["del math, f", "globals().pop('math')\ndel f"])
+def test_an_import_and_a_function_may_be_deleted_again(tmp_path, gone):
+    text = f"import math\ndef f(x):\n    return math.floor(x)\na = f(2.5)\n{gone}\n"
+    (tmp_path / "base.py").write_text(text)
+    (tmp_path / "child.py").write_text("_base_ = 'base.py'\nb = _base_.a\n")
+    assert Config.fromfile(tmp_path / "child.py")._cfg_dict == dict(a=2, b=2)
+    (tmp_path / "lazy.py").write_text("with read_base():\n    from .base import *\nb = a\n")
+    assert Config.fromfile(tmp_path / "lazy.py")._cfg_dict == dict(a=2, b=2)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from loopwright.config import substitute
 from loopwright.config.environment import Environment
-from loopwright.config.errors import ConfigError, nearest
+from loopwright.config.errors import ConfigError, brief, nearest
 from loopwright.config.fresh import Defined, Fresh
 from loopwright.config.limits import Fuel
 from loopwright.config.node import ConfigDict, duplicate, make
@@ -61,7 +61,7 @@ def base_names(node: ast.expr, path: str, fuel: Fuel) -> tuple[list[str], list[O
     value = runner.names[BASE]
     wanted = [value] if isinstance(value, str) else value
     if not isinstance(wanted, list | tuple) or not all(isinstance(name, str) for name in wanted):
-        text = f"_base_ must be a path or a list of paths, got {value!r:.60}"
+        text = f"_base_ must be a path or a list of paths, got {brief(value)}"
         raise ConfigError(text, runner.origin(node))
     place = runner.origin(node, node)
     return list(wanted), [place.item(i, len(wanted)) or place for i in range(len(wanted))]
@@ -102,13 +102,17 @@ class FileScope(Interpreter):
         self.other = inherit
         if form.base is not None:
             dict.__setitem__(self.names, BASE, bases)
-            self.fill = substitute.base_filler(bases) if form.braces else None
+            self.fill = substitute.base_filler(bases, fuel) if form.braces else None
         dict.update(self.names, {"__file__": path, "__name__": "config"})
 
     @property
     def imports(self) -> dict[str, Any]:
-        """The names that imports bound, here or in a file that was read into this one."""
-        return {name: dict.__getitem__(self.names, name) for name in self.imported}
+        """The names that imports bound, here or in a file that was read into this one.
+
+        One that the file deleted again is gone.
+        """
+        names = self.names
+        return {name: dict.__getitem__(names, name) for name in self.imported if name in names}
 
     def kept(self) -> Fresh:
         """The names that become keys: all but ``__x``, imports and ``_base_`` itself."""
@@ -141,7 +145,9 @@ class FileScope(Interpreter):
                 raise ConfigError(f"{shown(file)} sets no {alias.name!r}{near}", place)
 
     def _take(self, parsed: Inherited, key: str, name: str) -> None:
+        self.fuel.spend(4)
         if key in parsed.values:
+            self.fuel.weigh(dict.__getitem__(parsed.values, key))
             dict.__setitem__(self.names, name, duplicate(dict.__getitem__(parsed.values, key)))
             self.names.mark(name, origin_of(parsed.values, key))
             self.imported.discard(name)
