@@ -135,3 +135,34 @@ def test_a_path_that_is_not_there_is_an_error_with_the_nearest(tmp_path):
         cfg.origin("a.sise")
     with pytest.raises(ConfigError, match="no element 2 in a list of 2"):
         cfg.origin("a.size.2")
+
+
+def test_a_copy_shares_dicts_and_never_lists(tmp_path):
+    cfg = ConfigDict(steps=[1, dict(n=1)], inner=dict(k=[1]))
+    other = cfg.copy()
+    other.steps.append(2)
+    other.steps[1].n = 5
+    other.inner.k.append(2)
+    assert cfg == dict(steps=[1, dict(n=5)], inner=dict(k=[1, 2]))
+    assert copy.copy(cfg).steps is not cfg.steps
+    (tmp_path / "base.py").write_text("m = dict(l=[1, dict(n=1)], d=dict(k=[1]))\n")
+    (tmp_path / "child.py").write_text(
+        "_base_ = 'base.py'\nx = _base_.m.copy()\nx.l.append(2)\nx.l[1].n = 5\nx.d.k.append(3)\n"
+        "own = dict(l=[1])\ncopied = own.copy()\ncopied['l'].append(2)\nm = _base_.m\n"
+    )
+    read = Config.fromfile(tmp_path / "child.py")
+    assert read.x == dict(l=[1, dict(n=5), 2], d=dict(k=[1, 3]))
+    assert read.m == dict(l=[1, dict(n=5)], d=dict(k=[1, 3]))
+    assert read.own == dict(l=[1, 2])
+
+
+def test_what_is_put_into_a_config_stays_the_callers_own():
+    given, shared = [1], ConfigDict(z=1)
+    cfg = Config(dict(b=dict()))
+    cfg.new = given
+    cfg.b.update(new=given)
+    cfg.merge_from_dict(dict(b=dict(more=given)))
+    cfg.part = shared
+    given.append(2)
+    shared.z = 2
+    assert cfg == dict(b=dict(new=[1], more=[1]), new=[1], part=dict(z=1))

@@ -157,7 +157,7 @@ def _of_dict(
     for argument in args:
         fuel.weigh(argument)
     if name == "copy":
-        fuel.sized(len(owner))
+        fuel.weigh(owner)
     was_there = bool(args) and name == "setdefault" and args[0] in owner
     result = getattr(owner, name)(*args, **named)
     if name == "setdefault" and not was_there:

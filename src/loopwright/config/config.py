@@ -190,7 +190,7 @@ class Config:
         elif hasattr(type(self), name):
             raise AttributeError(f"{name!r} belongs to Config and cannot be set")
         else:
-            self._cfg_dict[name] = value
+            self[name] = value
 
     def __delattr__(self, name: str) -> None:
         delattr(self._cfg_dict, name)
@@ -199,7 +199,8 @@ class Config:
         return self._cfg_dict[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._cfg_dict[key] = value
+        """Set a key; of a ConfigDict a copy is kept, so that two configs do not share it."""
+        self._cfg_dict[key] = ConfigDict(value) if isinstance(value, ConfigDict) else value
 
     def __delitem__(self, key: str) -> None:
         del self._cfg_dict[key]

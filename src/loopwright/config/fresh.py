@@ -35,9 +35,13 @@ class Defined:
 
 
 class Fresh(ConfigDict):
-    """A dict written in the file being read: its ``update`` is Python's, until the file ends."""
+    """A dict written in the file being read: its methods are Python's, until the file ends."""
 
     __slots__ = ()
+
+    def __copy__(self) -> Fresh:
+        fresh: Fresh = make(self, dict(self.origins_of()), Fresh)
+        return fresh
 
     def __or__(self, other: Any) -> Any:
         if not isinstance(other, Fresh):

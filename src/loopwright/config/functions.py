@@ -152,7 +152,7 @@ def _duplicate(fuel: Fuel, value: Any) -> Any:
 def _shallow(fuel: Fuel, value: Any) -> Any:
     """``copy.copy``."""
     if isinstance(value, list | dict | set):
-        fuel.sized(len(value))
+        fuel.weigh(value)
         return value.copy()
     return value
 

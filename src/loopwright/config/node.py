@@ -160,7 +160,7 @@ class ConfigDict(dict):
         return cls(dict.fromkeys(keys, value))
 
     def __copy__(self) -> ConfigDict:
-        return make(self, dict(_origins_of(self)), self.__class__)
+        return make({key: convert(value) for key, value in self.items()}, dict(_origins_of(self)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
         return duplicate(self)
@@ -184,12 +184,16 @@ def make(items: Mapping[Any, Any], origins: dict[Any, Origin], kind: Any = Confi
 
 
 def convert(value: Any) -> Any:
-    """``value`` with every plain dict in it made a ConfigDict; other values stay as they are."""
+    """``value`` with every plain dict in it made a ConfigDict and every list in it a new one.
+
+    ConfigDicts and other values stay as they are: a ConfigDict shares the dicts that are put into
+    it, and never a list, as in MMEngine.
+    """
     kind = value.__class__
     if kind is dict:
         return ConfigDict(value)
-    if kind in (list, tuple) and any(item.__class__ in _CONVERTED for item in value):
-        return kind(convert(item) for item in value)
+    if kind is list or kind is tuple:
+        return kind([convert(c) if c.__class__ in _CONVERTED else c for c in value])
     return value
 
 
