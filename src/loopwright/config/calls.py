@@ -148,14 +148,14 @@ def _of_dict(
     if name == "to_dict":
         fuel.weigh(owner)
         return duplicate(owner)
+    for argument in args:
+        fuel.weigh(argument)
     if name == "get":
         return dict.get(owner, *args, **named)
     if name == "pop" and len(args) == 1 and not fresh:
         args = [args[0], None]
     if name in ("merge", "setdefault") and not fresh:
         args = [*args[:-1], *map(adopt, args[-1:])] if name == "setdefault" else [adopt(args[0])]
-    for argument in args:
-        fuel.weigh(argument)
     if name == "copy":
         fuel.weigh(owner)
     was_there = bool(args) and name == "setdefault" and args[0] in owner

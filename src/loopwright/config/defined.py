@@ -26,6 +26,8 @@ def define(reader: Interpreter, node: ast.FunctionDef) -> Defined:
     for arg, default in zip(spec.kwonlyargs, spec.kw_defaults):
         if default is not None:
             defaults[arg.arg] = reader.value(default)
+    if node not in reader.locals:
+        reader.locals[node] = frozenset(stored(node.body))
     return Defined(node.name, node, defaults, reader, tuple(reader.scopes))
 
 
@@ -59,7 +61,9 @@ def _bound(function: Defined, arguments: list[Any], named: dict[str, Any]) -> di
     if rest and spec.kwarg is None:
         unknown = min(rest)
         raise ConfigError(f"{function.name}() has no {unknown!r}{nearest(unknown, keywords)}")
-    local = dict.fromkeys(stored(function.node.body), UNBOUND) | function.defaults | given
+    own = function.reader.locals[function.node]
+    function.reader.fuel.spend((len(own) + len(names) + len(keywords)) >> 4)
+    local = dict.fromkeys(own, UNBOUND) | function.defaults | given
     for name in (*names, *keywords):
         if name not in local or local[name] is UNBOUND:
             raise ConfigError(f"{function.name}() is given no {name!r}")

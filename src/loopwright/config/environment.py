@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from loopwright.config.deferred import Deferred
-from loopwright.config.errors import ConfigError
+from loopwright.config.errors import ConfigError, brief
+from loopwright.config.limits import Fuel
 from loopwright.config.operators import Bounded
 
 ENVIRON = Deferred("os", "environ").dotted
@@ -30,7 +31,7 @@ class Environment:
                 f"{name!r} is read from the environment, which use_environment_variables=False bars"
             )
         if not isinstance(name, str):
-            raise ConfigError(f"a variable of the environment has a name, not {name!r:.40}")
+            raise ConfigError(f"a variable of the environment has a name, not {brief(name)}")
         value = os.environ.get(name, default)
         if isinstance(value, str):
             self.used[name] = value
@@ -59,4 +60,9 @@ class Environment:
             return lambda fuel, path: self.home(path)
         if dotted not in ("os.environ.get", "os.getenv"):
             return None
-        return lambda fuel, key, default=None: self.get(key, default)
+        return lambda fuel, key, default=None: self.get(_paid(fuel, key), default)
+
+
+def _paid(fuel: Fuel, name: Any) -> Any:
+    fuel.spelled(name)
+    return name

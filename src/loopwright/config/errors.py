@@ -11,6 +11,16 @@ TRUST_HINT = (
 )
 
 
+MOST_CHARACTERS = 1500
+
+
+def brief(value: object) -> str:
+    """A value in an error: containers by their type, since their text may have no end."""
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return f"a {type(value).__name__}"
+    return f"{value!r:.40}"
+
+
 class ConfigError(ValueError):
     """A config cannot be read, merged or overridden; ``origin`` says where the fault was written.
 
@@ -19,6 +29,8 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, message: str, origin: object = None) -> None:
+        if len(message) > MOST_CHARACTERS:
+            message = f"{message[:MOST_CHARACTERS]}…"
         self.message = message
         self.origin = origin
         super().__init__(f"{message} ({origin})" if origin is not None else message)

@@ -78,6 +78,7 @@ class Evaluator:
 
     def _constant(self, node: ast.Constant) -> Any:
         if self.fill is not None and node.value.__class__ is str:
+            self.fuel.spend(len(node.value) >> 5)
             return self.fill(node.value)
         return node.value
 
@@ -125,7 +126,10 @@ class Evaluator:
 
     def _braces(self, node: ast.expr) -> Any:
         """``{{_base_.a.b}}``, which Python's grammar reads as a set in a set."""
-        if "_base_" in self.names and source(node).startswith("_base_"):
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if "_base_" in self.names and isinstance(root, ast.Name) and root.id == "_base_":
             return self.value(node)
         return {frozenset([self.value(node)])}
 
@@ -135,7 +139,7 @@ class Evaluator:
         return kind(items)
 
     def _dict(self, node: ast.Dict) -> Any:
-        self.fuel.spend(len(node.keys) >> 2)
+        self.fuel.spend(1 + (len(node.keys) >> 2))
         items: dict[Any, Any] = {}
         origins: dict[Any, Origin] = {}
         for key_node, value_node in zip(node.keys, node.values):

@@ -43,17 +43,19 @@ def parse(text: str, path: str, fuel: Fuel) -> ConfigDict:
     return value
 
 
-def fill_bases(value: Any, base: ConfigDict) -> Any:
+def fill_bases(value: Any, base: ConfigDict, fuel: Fuel) -> Any:
     """``value`` with every ``{{_base_.a}}`` in its strings replaced."""
     if isinstance(value, ConfigDict):
-        items = {key: fill_bases(child, base) for key, child in value.items()}
+        items = {key: fill_bases(child, base, fuel) for key, child in value.items()}
         return make(items, value.origins_of())
     if isinstance(value, list):
-        return [fill_bases(child, base) for child in value]
+        return [fill_bases(child, base, fuel) for child in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
     whole = substitute.whole_base_value(value)
-    return substitute.base_filler(base)(value) if whole is None else substitute.follow(base, whole)
+    if whole is None:
+        return substitute.base_filler(base, fuel)(value)
+    return substitute.follow(base, whole)
 
 
 class _Json:
@@ -178,13 +180,19 @@ _DEEP_LINE = re.compile(r"^[ \t?:-]{200}", re.MULTILINE)
 
 
 def _check_depth(text: str, path: str, fuel: Fuel, loader: Any) -> None:
-    """Refuse nesting so deep that the C composer's own stack is at risk; it would not say so."""
+    """Refuse nesting so deep that the C composer's own stack is at risk; it would not say so.
+
+    Nor would it say that it makes objects by the million.
+    """
     import yaml
 
-    if text.count("[") + text.count("{") < 200 and not _DEEP_LINE.search(text):
+    many = sum(map(text.count, ",\n:")) > fuel.limits.steps
+    if not many and text.count("[") + text.count("{") < 200 and not _DEEP_LINE.search(text):
         return
     depth = 0
-    for event in yaml.parse(text, Loader=loader):
+    for count, event in enumerate(yaml.parse(text, Loader=loader)):
+        if count > 2 * fuel.limits.steps:
+            raise ConfigError("the config holds too many values", Origin(path))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -264,7 +272,7 @@ class _Yaml:
 
 
 _OPEN: Any = object()
-_TOML_LINE = re.compile(r"^[ \t]*(?:(\[\[?)([^\]]+)\]|([\w.\"'-]+)[ \t]*=)", re.MULTILINE)
+_TOML_LINE = re.compile(r"^[ \t]*(?:(\[\[?)([^\]\n]+)\]|([\w.\"'-]+)[ \t]*=)", re.MULTILINE)
 
 
 def _toml(text: str, path: str, fuel: Fuel) -> Any:

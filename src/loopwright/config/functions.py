@@ -16,7 +16,7 @@ from typing import Any
 
 from loopwright.config import defined
 from loopwright.config.deferred import Deferred
-from loopwright.config.errors import ConfigError, nearest
+from loopwright.config.errors import ConfigError, brief, nearest
 from loopwright.config.fresh import Defined, Fresh
 from loopwright.config.limits import Fuel, names
 from loopwright.config.node import ConfigDict, duplicate, make
@@ -90,7 +90,7 @@ def callback(fuel: Fuel, value: Any) -> Callable[..., Any]:
     name = value.name if isinstance(value, Deferred) and value.module == "builtins" else ""
     function = FUNCTIONS.get(name)
     if function is None:
-        raise ConfigError(f"only a listed function can be called back, not {value!r:.40}")
+        raise ConfigError(f"only a listed function can be called back, not {brief(value)}")
 
     def call(*arguments: Any) -> Any:
         fuel.spend(1)
@@ -130,15 +130,16 @@ def _round(fuel: Fuel, number: Any, digits: int | None = None) -> Any:
     return round(number, digits)
 
 
-def _total(fuel: Fuel, values: Any, start: Any = 0) -> Any:
+def _folded(fuel: Fuel, op: type, values: Any, start: Any) -> Any:
+    """``sum`` and ``math.prod``."""
     result = start
     for value in listed(fuel, values):
-        result = binary(fuel, ast.Add, result, value)
+        result = binary(fuel, op, result, value)
     return result
 
 
 def _config_dict(fuel: Fuel, *value: Any, **named: Any) -> ConfigDict:
-    for item in value:
+    for item in (*value, *named.values()):
         pay(fuel, item)
     return ConfigDict(*value, **named)
 
@@ -160,10 +161,11 @@ def _shallow(fuel: Fuel, value: Any) -> Any:
 def _is_instance(fuel: Fuel, value: Any, kinds: Any) -> bool:
     """``isinstance`` of the types of data, which stand in a config as names."""
     found = []
+    pay(fuel, kinds)
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
         name = kind.name if isinstance(kind, Deferred) and kind.module == "builtins" else ""
         if name not in _TYPES:
-            raise ConfigError(f"isinstance knows the types of data alone, not {kind!r:.40}")
+            raise ConfigError(f"isinstance knows the types of data alone, not {brief(kind)}")
         found.append(_TYPES[name])
     return isinstance(value, tuple(found))
 
@@ -176,6 +178,7 @@ _TYPES: dict[str, type] = {
 
 def _has(fuel: Fuel, owner: Any, name: Any) -> bool:
     """``hasattr`` of data: the keys of inherited dicts are attributes, those of fresh ones not."""
+    pay(fuel, name)
     _check_attribute(owner, name)
     if isinstance(owner, Deferred):
         raise ConfigError(f"what {owner.dotted} has is not known before it is imported")
@@ -187,6 +190,7 @@ def _has(fuel: Fuel, owner: Any, name: Any) -> bool:
 
 def _get(fuel: Fuel, owner: Any, name: Any, *default: Any) -> Any:
     """``getattr``: a key of an inherited dict or a part of an imported name; never a method."""
+    pay(fuel, name)
     _check_attribute(owner, name)
     if isinstance(owner, Deferred) and not default:
         child = owner.child(name)
@@ -203,7 +207,7 @@ def _get(fuel: Fuel, owner: Any, name: Any, *default: Any) -> Any:
 
 def _check_attribute(owner: Any, name: Any) -> None:
     if not isinstance(name, str) or name.startswith("__") or not name.isidentifier():
-        raise ConfigError(f"{name!r:.40} is no attribute that a config may ask for")
+        raise ConfigError(f"{brief(name)} is no attribute that a config may ask for")
     if not isinstance(owner, (Deferred, *_DATA)):
         raise ConfigError(f"a {type(owner).__name__} has no attribute that a config may ask for")
 
@@ -254,16 +258,16 @@ FUNCTIONS: dict[str, Bounded] = {
     "slice": reading(slice),
     "sorted": reading(sorted),
     "str": _text,
-    "sum": _total,
+    "sum": lambda fuel, values, start=0: _folded(fuel, ast.Add, values, start),
     "tuple": lambda fuel, *value: tuple(listed(fuel, *value)) if value else (),
     "zip": _listing(zip),
 }
 
 _PATHS = ("basename", "dirname", "join", "normpath", "split", "splitext")
-_MATHS = names("ceil floor sqrt log log2 log10 exp sin cos tan prod fabs trunc gcd isclose")
+_MATHS = names("ceil floor sqrt log log2 log10 exp sin cos tan fabs trunc gcd isclose")
 PURE: dict[str, Bounded] = {
     "builtins.dict.fromkeys": lambda fuel, keys, value=None: make(
-        dict.fromkeys(listed(fuel, keys), value), {}, Fresh
+        dict.fromkeys(reading(list)(fuel, keys), value), {}, Fresh
     ),
     "collections.OrderedDict": lambda fuel, *value, **named: FUNCTIONS["dict"](
         fuel, *value, **named
@@ -273,11 +277,12 @@ PURE: dict[str, Bounded] = {
     ],
     "itertools.product": _product,
     "os.getcwd": lambda fuel: os.getcwd(),
-    "os.path.abspath": lambda fuel, path: posixpath.normpath(posixpath.join(os.getcwd(), path)),
+    "os.path.abspath": reading(lambda path: posixpath.normpath(posixpath.join(os.getcwd(), path))),
     "copy.copy": _shallow,
     "copy.deepcopy": _duplicate,
     "mmengine.ConfigDict": _config_dict,
     "mmengine.config.ConfigDict": _config_dict,
+    "math.prod": lambda fuel, values, start=1: _folded(fuel, ast.Mult, values, start),
     "math.pow": lambda fuel, base, exponent: math.pow(base, exponent),
     **{f"os.path.{name}": reading(getattr(posixpath, name)) for name in _PATHS},
     **{f"math.{name}": reading(getattr(math, name)) for name in _MATHS},

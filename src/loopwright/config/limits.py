@@ -89,7 +89,7 @@ class Fuel:
     def weigh(self, value: Any) -> int:
         """How many nodes ``value`` has when written out in full, shared parts counted each time.
 
-        A long text counts as one for each 1,024 characters more.
+        A long text counts as one for each 32 characters more.
         """
         if not isinstance(value, _CONTAINERS):
             if value.__class__ is int:
@@ -117,11 +117,11 @@ def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
         raise ConfigError(f"a value is nested deeper than {fuel.limits.depth}")
     known[id(value)] = 0
     total = 1
-    for child in value.values() if isinstance(value, dict) else value:
+    for child in _parts(value):
         if isinstance(child, _CONTAINERS):
             total += _weight(child, known, fuel, depth + 1)
-        elif child.__class__ is str:
-            total += 1 + (len(child) >> 10)
+        elif child.__class__ is str or child.__class__ is bytes:
+            total += 1 + (len(child) >> 5)
         else:
             total += 1
             if child.__class__ is int:
@@ -130,6 +130,14 @@ def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
             raise ConfigError(f"a value written out in full has over {fuel.limits.items} items")
     known[id(value)] = total
     return total
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """The elements of a container; of a dict's keys, those that are more than a word."""
+    if not isinstance(value, dict):
+        return value  # type: ignore[no-any-return]
+    keys = [key for key in value if key.__class__ is not str or len(key) > 31]
+    return (*keys, *value.values()) if keys else value.values()
 
 
 def _length(value: Any, known: dict[int, int]) -> int:

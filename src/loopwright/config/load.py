@@ -10,7 +10,7 @@ from typing import Any
 
 from loopwright.config import formats, packages, python_form, substitute
 from loopwright.config.environment import Environment
-from loopwright.config.errors import ConfigError
+from loopwright.config.errors import ConfigError, brief
 from loopwright.config.fresh import settle, stamp_scope
 from loopwright.config.limits import Fuel
 from loopwright.config.merge import merge
@@ -49,12 +49,14 @@ class Reader:
     def read(self, path: str, origin: Origin | None = None, scope: str = "") -> Parsed:
         """The value of ``path`` merged over its bases, for the caller to change as it likes."""
         parsed, first = self.look(path, origin, scope)
+        self.fuel.weigh(parsed.values)
         return parsed if first else Parsed(duplicate(parsed.values), dict(parsed.imports))
 
     def look(self, path: str, origin: Origin | None = None, scope: str = "") -> tuple[Parsed, bool]:
         """The same to look at only, and whether it is new: each file is read once and kept."""
         if "\0" in path:
             raise ConfigError(f"{path!r} is no path", origin)
+        self.fuel.spend(20)
         path = os.path.abspath(path)
         real = os.path.realpath(path)
         first = (real, scope) not in self.done
@@ -67,6 +69,7 @@ class Reader:
         self._enter(real, path, origin)
         try:
             text = read_text(path, self.fuel.limits, origin)
+            self.fuel.spend(len(text) >> 6)
             parsed = self.parse(text, path)
             _warn_of_deprecation(parsed.values, path)
             if scope:
@@ -144,10 +147,10 @@ class Reader:
         place = values.origins_of().pop(BASE, Origin(path))
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ConfigError(
-                f"_base_ must be a path or a list of paths, got {wanted!r:.60}", place
+                f"_base_ must be a path or a list of paths, got {brief(wanted)}", place
             )
         bases = self.bases(names, [place] * len(names), path)
-        values = formats.fill_bases(values, bases.values)
+        values = formats.fill_bases(values, bases.values, self.fuel)
         return Parsed(merge(bases.values, values), {}, bases.texts, shared=True)
 
     def bases(self, names: list[str], places: list[Origin], path: str) -> Parsed:

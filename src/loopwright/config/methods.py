@@ -103,6 +103,33 @@ def _replace(fuel: Fuel, owner: str, old: str, new: str, count: int = -1) -> str
     return owner.replace(old, new, count)
 
 
+def _from_the_end(name: str) -> Bounded:
+    """A search from the end, or a stripping: Python takes the product of both lengths for it."""
+
+    def call(fuel: Fuel, owner: str, *arguments: Any, **named: Any) -> Any:
+        fuel.lettered(len(owner))
+        for part in arguments[:1]:
+            fuel.spend(len(owner) * len(part or "") >> 10)
+        parts = getattr(owner, name)(*arguments, **named)
+        if name == "rsplit":
+            fuel.sized(len(parts))
+        return parts
+
+    return call
+
+
+def _encode(fuel: Fuel, owner: str, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+    """``str.encode`` to the plain encodings: others are slow, grow, or are imported."""
+    fuel.lettered(len(owner))
+    if encoding.lower().replace("_", "-") not in _ENCODINGS or errors not in _ERRORS:
+        raise ConfigError(f"encode({encoding!r:.40}, {errors!r:.40}) is not supported")
+    return owner.encode(encoding, errors)
+
+
+_ENCODINGS = names("utf-8 utf8 ascii latin-1 utf-16 utf-32")
+_ERRORS = names("strict ignore replace")
+
+
 def _expandtabs(fuel: Fuel, owner: str, tabsize: int = 8) -> str:
     fuel.lettered(len(owner) + owner.count("\t") * tabsize)
     return owner.expandtabs(tabsize)
@@ -110,8 +137,9 @@ def _expandtabs(fuel: Fuel, owner: str, tabsize: int = 8) -> str:
 
 def _format(fuel: Fuel, owner: str, *arguments: Any, **named: Any) -> str:
     """``str.format`` with plain fields alone: no attribute, no index."""
+    fuel.lettered(len(owner))
     pieces: list[str] = []
-    position = 0
+    position = length = 0
     for literal, field, spec, conversion in string.Formatter().parse(owner):
         pieces.append(literal)
         if field is None:
@@ -122,18 +150,24 @@ def _format(fuel: Fuel, owner: str, *arguments: Any, **named: Any) -> str:
             field, position = str(position), position + 1
         value = arguments[int(field)] if field.isdigit() else named[field]
         pieces.append(formatted(fuel, value, spec or "", ord(conversion) if conversion else -1))
-        fuel.lettered(sum(map(len, pieces)))
+        length += len(literal) + len(pieces[-1])
+        if length > fuel.limits.characters:
+            break
+    fuel.lettered(length)
     return "".join(pieces)
 
 
+_REVERSE = ("rfind", "rindex", "rpartition", "rsplit", "strip", "lstrip", "rstrip")
 _SPECIAL: dict[tuple[Any, str], Bounded] = {
     (list, "extend"): extend,
     **{(list, name): _shifting(name) for name in ("insert", "pop", "reverse")},
     (str, "join"): _join,
     (str, "replace"): _replace,
+    (str, "encode"): _encode,
     (str, "expandtabs"): _expandtabs,
     (str, "format"): _format,
     **{(str, name): _pad(name) for name in ("center", "ljust", "rjust", "zfill")},
-    **{(str, name): _split(name) for name in ("split", "rsplit", "splitlines")},
+    **{(str, name): _split(name) for name in ("split", "splitlines")},
+    **{(str, name): _from_the_end(name) for name in _REVERSE},
     **{((int, float), name): _number(name) for name in _NUMBER},
 }

@@ -32,6 +32,7 @@ def binary(fuel: Fuel, op: type, left: Any, right: Any) -> Any:
 
 def formatted(fuel: Fuel, value: Any, spec: str, conversion: int) -> str:
     """``format(value, spec)`` after ``!r`` or ``!s``: ``conversion`` is the letter's code or -1."""
+    fuel.lettered(len(spec))
     fuel.lettered(_widths(spec))
     if not isinstance(value, str) or conversion in (ord("r"), ord("a")):
         fuel.spelled(value)
@@ -84,6 +85,8 @@ def _widths(spec: str) -> int:
 
 def power(fuel: Fuel, base: Any, exponent: Any, *modulus: Any) -> Any:
     """``base ** exponent``, refused where the result would be huge."""
+    for part in (base, exponent, *modulus):
+        fuel.weigh(part)
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
         fuel.number(base.bit_length() * (1 if modulus else exponent))
     return pow(base, exponent, *modulus)

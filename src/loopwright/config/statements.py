@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -30,13 +31,14 @@ _FAULTS = (
 class Interpreter(Evaluator):
     """Runs the statements of one file into ``names``.
 
-    ``imported`` holds the names that imports bound.
+    ``imported`` holds the names that imports bound, ``locals`` those that each function binds.
     """
 
     def __init__(self, file: str, fuel: Fuel, names: ConfigDict | None = None) -> None:
         super().__init__(file, fuel, names)
         self.imported: set[str] = set()
         self.returned: Any = None
+        self.locals: dict[ast.FunctionDef, frozenset[str]] = {}
 
     def inherit(self, node: ast.ImportFrom) -> None:
         """Told each import of a ``with read_base():`` block; only a whole file has those."""
@@ -139,6 +141,7 @@ class Interpreter(Evaluator):
 
     def _set_key(self, owner: ConfigDict, key: Any, value: Any, origin: Origin) -> None:
         if owner.__class__ is not Fresh:
+            self.fuel.weigh(value)
             value = adopt(value)
         before = owner.origins_of().get(key)
         if before is not None:
@@ -199,6 +202,7 @@ class Interpreter(Evaluator):
                 self.unbind(target.id)
             elif isinstance(target, ast.Subscript):
                 owner, key = self.value(target.value), self.value(target.slice)
+                self.fuel.weigh(key)
                 if not isinstance(owner, dict | list):
                     raise self.refuse(target, "this deletion")
                 keep = None
@@ -225,7 +229,8 @@ class Interpreter(Evaluator):
 
     def _assert(self, node: ast.Assert) -> None:
         if not self.value(node.test):
-            text = "" if node.msg is None else f": {self.value(node.msg)}"
+            said = "" if node.msg is None else self.value(node.msg)
+            text = said and f": {operators.formatted(self.fuel, said, '', -1)}"
             raise ConfigError(f"the config's own assertion fails{text}", self.origin(node))
 
     def _import(self, node: ast.Import) -> None:
@@ -316,7 +321,9 @@ def parse(text: str, file: str) -> ast.Module:
     """The AST of a config, or a ConfigError with the line."""
     _check_parsing(text, file)
     try:
-        return ast.parse(text, filename=file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes: one for each, by the hundred thousand
+            return ast.parse(text, filename=file)
     except SyntaxError as fault:
         raise ConfigError(f"syntax error: {fault.msg}", Origin(file, fault.lineno or 0)) from None
     except (RecursionError, MemoryError):

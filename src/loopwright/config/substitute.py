@@ -9,6 +9,7 @@ from typing import Any
 
 from loopwright.config.environment import Environment
 from loopwright.config.errors import ConfigError
+from loopwright.config.limits import LIMITS, Fuel
 from loopwright.config.provenance import Origin
 
 _PREDEFINED = re.compile(
@@ -30,7 +31,7 @@ def predefined(text: str, path: str) -> str:
         "fileBasenameNoExtension": stem,
         "fileExtname": extension,
     }
-    return _PREDEFINED.sub(lambda match: parts[match[1]].replace("\\", "/"), text)
+    return _filled(_PREDEFINED, lambda match: parts[match[1]].replace("\\", "/"), text)
 
 
 def environment(text: str, path: str, variables: Environment) -> str:
@@ -47,16 +48,33 @@ def environment(text: str, path: str, variables: Environment) -> str:
             )
         return str(value)
 
-    return _ENVIRONMENT.sub(fill, text)
+    return _filled(_ENVIRONMENT, fill, text)
 
 
-def base_filler(base: Mapping[str, Any]) -> Callable[[str], str]:
+def base_filler(base: Mapping[str, Any], fuel: Fuel) -> Callable[[str], str]:
     """A function that fills ``{{_base_.a.b}}`` inside a string."""
 
-    def fill(text: str) -> str:
-        return _BASE.sub(lambda match: str(_follow(base, match[1])), text) if "{{" in text else text
+    def value(match: re.Match[str]) -> str:
+        found = _follow(base, match[1])
+        fuel.spelled(found)
+        return str(found)
 
-    return fill
+    return lambda text: _filled(_BASE, value, text) if "{{" in text else text
+
+
+def _filled(form: re.Pattern[str], value: Callable[[re.Match[str]], str], text: str) -> str:
+    """``text`` with what ``form`` finds replaced, which may not make it grow without end."""
+    length = len(text)
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal length
+        new = value(match)
+        length += len(new)
+        if length > LIMITS.file_bytes + len(text):
+            raise ConfigError(f"what {{{{…}}}} stands for is over {LIMITS.file_bytes} characters")
+        return new
+
+    return form.sub(put, text)
 
 
 def whole_base_value(text: str) -> str | None:

@@ -36,10 +36,15 @@ def read(filename: str, *, trust: bool = False) -> ConfigDict:
 
 
 def _read(path: str, fuel: Fuel, chain: tuple[str, ...], trust: bool) -> ConfigDict:
+    fuel.files -= 1
+    if fuel.files < 0 or len(chain) > fuel.limits.base_depth:
+        raise ConfigError(f"too many files are imported by {chain[0] if chain else path}")
     if path in chain:
         raise ConfigError(f"relative imports go in a circle: {' → '.join((*chain, path))}")
     reader = LazyReader(path, fuel)
-    tree = parse(read_text(path, fuel.limits, None), path)
+    text = read_text(path, fuel.limits, None)
+    fuel.spend(len(text) >> 6)
+    tree = parse(text, path)
     rest: list[ast.stmt] = []
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.level:
@@ -51,6 +56,7 @@ def _read(path: str, fuel: Fuel, chain: tuple[str, ...], trust: bool) -> ConfigD
     _run(reader, rest, path, trust)
     kept = {k: v for k, v in reader.names.items() if k not in reader.imported}
     origins = {k: o for k, o in reader.names.origins_of().items() if k in kept}
+    fuel.weigh(kept)
     settled: ConfigDict = _settled(make(kept, origins), {})
     return settled
 
