@@ -240,3 +240,21 @@ def test_a_pipeline_of_something_else_says_so():
         Compose([3])
     with pytest.raises(KeyError, match="RandomFlip"):
         Compose([{"type": "RandomFlipp"}])
+
+
+@pytest.mark.parametrize("idx", [6, 99, -7])
+def test_the_annotation_of_a_sample_that_is_not_there_is_an_error(idx):
+    wrapped = RepeatDataset([1, 2], times=3)
+    with pytest.raises(IndexError, match=f"sample {idx} of 6"):
+        wrapped.get_data_info(idx)
+
+
+@pytest.mark.parametrize("times", [0, -1, 2.5])
+def test_a_dataset_is_repeated_a_whole_number_of_times(times):
+    with pytest.raises(ValueError, match="whole number from 1"):
+        RepeatDataset([1, 2], times=times)
+
+
+def test_balancing_classes_needs_to_know_them():
+    with pytest.raises(DataError, match=r"needs get_cat_ids.* list has none"):
+        ClassBalancedDataset([1, 2], 0.5)

@@ -216,3 +216,22 @@ def test_a_fix_of_nothing_readable_is_an_empty_folder_as_said(tmp_path):
     done = check(tmp_path / "in", "--fix", tmp_path / "out", "--budget", 1)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out").is_dir()
+
+
+@pytest.mark.parametrize(("turn", "told"), [(1, (40, 30)), (6, (30, 40))])
+def test_images_of_another_size_than_annotated_are_warned_of(tmp_path, caplog, turn, told):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+
+    def loaded(width, height):
+        caplog.clear()
+        image = {"id": 1, "file_name": "a.jpg", "width": width, "height": height}
+        path = coco(tmp_path, [[1, 2, 20, 20]], images=[image])
+        CocoDataset(str(path), data_prefix={"img": str(tmp_path)})
+        return caplog.text
+
+    assert loaded(*told) == ""
+    assert "1 of 1 images have another size than annotated" in loaded(told[1], told[0])

@@ -64,15 +64,19 @@ class Wrapper(Dataset[Any]):
 
     def __getitem__(self, idx: int) -> Any:
         self.full_init()
+        dataset, inner = self.place(self._inside(idx))
+        return dataset[inner]
+
+    def _inside(self, idx: int) -> int:
+        """The index counted from the front. Raises IndexError."""
         if not -len(self) <= idx < len(self):
             raise IndexError(f"sample {idx} of {len(self)}")
-        dataset, inner = self.place(idx % len(self))
-        return dataset[inner]
+        return idx % len(self)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """The annotation of one sample; empty where the dataset inside has none."""
         self.full_init()
-        dataset, inner = self.place(idx % len(self))
+        dataset, inner = self.place(self._inside(idx))
         return dict(dataset.get_data_info(inner)) if hasattr(dataset, "get_data_info") else {}
 
     def set_epoch(self, epoch: int) -> None:
@@ -129,12 +133,22 @@ class ConcatDataset(Wrapper):
             super().full_init()
             self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
 
+    @property
+    def cumulative_sizes(self) -> list[int]:
+        """Where each dataset ends, counted in samples."""
+        self.full_init()
+        return [int(end) for end in self.ends]
+
     def count(self) -> int:
         return int(self.ends[-1])
 
     def place(self, idx: int) -> tuple[Any, int]:
+        which, inner = self._get_ori_dataset_idx(idx)
+        return self.datasets[which], inner
+
+    def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
         which = int(np.searchsorted(self.ends, idx, side="right"))
-        return self.datasets[which], idx - (int(self.ends[which - 1]) if which else 0)
+        return which, idx - (int(self.ends[which - 1]) if which else 0)
 
 
 @DATASETS.register_module()
@@ -146,6 +160,8 @@ class RepeatDataset(Wrapper):
     """
 
     def __init__(self, dataset: Any, times: int, lazy_init: bool = False) -> None:
+        if not isinstance(times, int) or times < 1:
+            raise ValueError(f"RepeatDataset times is a whole number from 1, got {times!r}")
         self.dataset = built(dataset)
         self.datasets = [self.dataset]
         self.times = times
@@ -176,6 +192,11 @@ class ClassBalancedDataset(Wrapper):
         """Load the annotations and count classes; once."""
         if not self._fully_initialized:
             super().full_init()
+            if not hasattr(self.dataset, "get_cat_ids"):
+                raise DataError(
+                    f"ClassBalancedDataset needs get_cat_ids(idx), the classes in a sample; "
+                    f"{type(self.dataset).__name__} has none"
+                )
             classes = [set(self.dataset.get_cat_ids(i)) for i in range(len(self.dataset))]
             times = repeats(classes, self.oversample_thr)
             self.repeat_indices = np.repeat(np.arange(len(times)), times)

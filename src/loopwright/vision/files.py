@@ -15,7 +15,7 @@ from loopwright.core.nearest import nearest_or_all
 from loopwright.data import BaseDataset
 from loopwright.registry import DATASETS
 from loopwright.vision.annotations import Audit, audit, read
-from loopwright.vision.images import confine, image_files, probe
+from loopwright.vision.images import Probe, confine, image_files, probe
 from loopwright.vision.masks import RunLengths
 from loopwright.vision.policy import AnnotationError, policy_of
 
@@ -35,7 +35,8 @@ def whole_images(infos: Sequence[Info], broken: str, key: str = "img_path") -> l
     if broken == "keep":
         return list(infos)
     with ThreadPoolExecutor(2) as pool:
-        faults = list(pool.map(lambda info: _fault(info[key]), infos))
+        probes = list(pool.map(lambda info: _looked_at(info[key]), infos))
+    faults = [probe.fault for probe in probes]
     bad = [f"{info[key]}: {fault}" for info, fault in zip(infos, faults) if fault]
     if bad and broken == "error":
         raise AnnotationError(
@@ -44,15 +45,37 @@ def whole_images(infos: Sequence[Info], broken: str, key: str = "img_path") -> l
         )
     for told in bad:
         _LOGGER.warning("left out a broken image: %s", told)
-    return [info for info, fault in zip(infos, faults) if not fault]
+    whole = [(info, found) for info, found in zip(infos, probes) if not found.fault]
+    _compare_sizes(whole)
+    return [info for info, _ in whole]
 
 
-def _fault(path: str) -> str:
+def _compare_sizes(whole: Sequence[tuple[Info, Probe]]) -> None:
+    """Warn of images that are read, turned by EXIF, in another size than their boxes are for."""
+    odd = []
+    for info, found in whole:
+        told = (info.get("width") or 0, info.get("height") or 0)
+        read = (found.height, found.width) if found.turned else (found.width, found.height)
+        if all(told) and told != read:
+            said = f"{told[0]} x {told[1]}, is read as {read[0]} x {read[1]}"
+            odd.append(f"{info['img_path']}: annotated {said}{' (EXIF)' if found.turned else ''}")
+    if odd:
+        _LOGGER.warning(
+            "%d of %d images have another size than annotated, so their boxes may lie wrong: %s%s",
+            len(odd),
+            len(whole),
+            "; ".join(odd[:3]),
+            " …" if odd[3:] else "",
+        )
+
+
+def _looked_at(path: str) -> Probe:
     if os.path.isfile(path):
-        return probe(path, decode=False).fault
+        return probe(path, decode=False)
+    fault = "there is no such file"
     if os.path.islink(path):
-        return f"a link to {os.readlink(path)}, where there is no file"
-    return "there is no such file"
+        fault = f"a link to {os.readlink(path)}, where there is no file"
+    return Probe(0, 0, False, fault)
 
 
 @DATASETS.register_module()

@@ -77,6 +77,11 @@ def between(ends: Sequence[float]) -> float:
     return float(np.random.uniform(ends[0], ends[1]))
 
 
+def pixels(length: float) -> int:
+    """A length as whole pixels, at least one: however narrow an image is, it stays one."""
+    return max(1, int(length + 0.5))
+
+
 def size_pair(size: Any, what: str) -> tuple[int, int]:
     """Two ints from one or two. Raises TypeError for anything else."""
     if isinstance(size, int) and not isinstance(size, bool):

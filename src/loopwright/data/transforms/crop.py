@@ -14,6 +14,7 @@ from loopwright.data.transforms.base import (
     between,
     keep_objects,
     objects_inside,
+    pixels,
     size_pair,
 )
 from loopwright.data.transforms.resize import resize_to
@@ -70,7 +71,7 @@ class RandomCrop(BaseTransform):
     def _window(self, height: int, width: int) -> tuple[int, int, int, int]:
         tall, wide = self.crop_size
         if self.relative:
-            tall, wide = int(height * tall + 0.5), int(width * wide + 0.5)
+            tall, wide = pixels(height * tall), pixels(width * wide)
         tall, wide = min(tall, height), min(wide, width)
         top = int(np.random.randint(0, height - tall + 1))
         left = int(np.random.randint(0, width - wide + 1))

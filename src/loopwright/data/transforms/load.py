@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def read_image(path: str | Path, color: str = "color", order: str = "rgb") -> np
             array = _array(upright, color)
     except (OSError, SyntaxError, ValueError, image_of.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}") from error
-    return array[..., ::-1] if order == "bgr" and array.ndim == 3 else array
+    if order != "bgr" or array.ndim < 3 or array.shape[2] < 3:
+        return array
+    return np.concatenate([array[..., 2::-1], array[..., 3:]], 2)  # alpha stays last
 
 
 def _array(image: Any, color: str) -> np.ndarray:
@@ -102,10 +104,11 @@ TRANSFORMS.register_module(name="LoadImageFromNDArray", module=LoadImageFromFile
 
 @TRANSFORMS.register_module()
 class LoadAnnotations(BaseTransform):
-    """Boxes, labels, masks and the label map from ``instances`` and ``seg_map_path``.
+    """Boxes, labels, masks, keypoints and the label map of ``instances`` and ``seg_map_path``.
 
-    An instance has ``bbox`` (xyxy), ``bbox_label``, ``ignore_flag`` and ``mask`` (polygons, or
-    what numpy makes an (H, W) array of); one without a mask is ignored where masks are asked for.
+    An instance has ``bbox`` (xyxy), ``bbox_label``, ``ignore_flag``, ``mask`` (polygons, or what
+    numpy makes an (H, W) array of) and ``keypoints`` (x, y, visibility, x, …), which become float32
+    (n, K, 3), 0 where there are none; one without a mask is ignored where masks are asked for.
     ``reduce_zero_label`` makes class 0 the ignored 255 and moves the rest down.
     """
 
@@ -120,7 +123,9 @@ class LoadAnnotations(BaseTransform):
         imdecode_backend: str | None = None,
         backend_args: Mapping[str, Any] | None = None,
         box_type: str = "hbox",
+        with_keypoints: bool = False,
     ) -> None:
+        self.with_keypoints = with_keypoints
         self.with_bbox = with_bbox
         self.with_label = with_label
         self.with_mask = with_mask
@@ -145,6 +150,8 @@ class LoadAnnotations(BaseTransform):
         if self.with_label:
             labels = [instance["bbox_label"] for instance in instances]
             results["gt_bboxes_labels"] = np.array(labels, np.int64)
+        if self.with_keypoints:
+            results["gt_keypoints"] = keypoints_of([one.get("keypoints", ()) for one in instances])
         if self.with_mask:
             height, width = results["img_shape"]
             masks = [mask_of(instance.get("mask", []), height, width) for instance in instances]
@@ -169,6 +176,22 @@ class LoadAnnotations(BaseTransform):
             labels = np.where(labels == 0, 255, labels - 1)
             labels[labels == 254] = 255
         return labels
+
+
+def keypoints_of(of_objects: Sequence[Sequence[float]]) -> np.ndarray:
+    """Keypoints (n, K, 3) of objects that may have fewer than K, as COCO writes them.
+
+    >>> keypoints_of([[5, 6, 2], []]).tolist()
+    [[[5.0, 6.0, 2.0]], [[0.0, 0.0, 0.0]]]
+    """
+    for numbers in of_objects:
+        if len(numbers) % 3:
+            raise DataError(f"keypoints are x, y, visibility, x, …; got {len(numbers)} numbers")
+    most = max((len(numbers) // 3 for numbers in of_objects), default=0)
+    table = np.zeros((len(of_objects), most, 3), np.float32)
+    for row, numbers in zip(table, of_objects):
+        row[: len(numbers) // 3] = np.reshape(numbers, (-1, 3))
+    return table
 
 
 def mask_of(mask: Any, height: int, width: int) -> np.ndarray:

@@ -28,7 +28,15 @@ from loopwright.registry import TRANSFORMS
 def join_objects(parts: Sequence[Results]) -> Results:
     """The objects of several samples on one canvas, field by field."""
     keys = [key for key in OF_OBJECTS if all(key in part for part in parts)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in keys}
+    return {key: np.concatenate(_as_wide([part[key] for part in parts])) for key in keys}
+
+
+def _as_wide(fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Keypoints (n, K, 3) of samples with fewer of them, or of none, filled up with zeros."""
+    if fields[0].ndim != 3 or len({field.shape[1:] for field in fields}) == 1:
+        return list(fields)
+    most = max(field.shape[1] for field in fields)
+    return [np.pad(field, ((0, 0), (0, most - field.shape[1]), (0, 0))) for field in fields]
 
 
 @TRANSFORMS.register_module(name=["Mosaic", "CachedMosaic"])

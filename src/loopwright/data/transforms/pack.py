@@ -76,7 +76,10 @@ class PackSegInputs(_Pack):
 
 @TRANSFORMS.register_module()
 class PackDetInputs(_Pack):
-    """For detection: ``boxes`` (k, 4) xyxy, ``labels`` (k,), ``ignore`` (k,), ``masks`` if any."""
+    """For detection: ``boxes`` (k, 4) xyxy, ``labels`` (k,), ``ignore`` (k,).
+
+    ``masks`` (k, H, W) and ``keypoints`` (k, K, 3) where the sample has them.
+    """
 
     def truth(self, results: Results) -> Any:
         boxes = np.asarray(results.get("gt_bboxes", np.zeros((0, 4))), np.float32)
@@ -86,8 +89,9 @@ class PackDetInputs(_Pack):
             "labels": _tensor(results, "gt_bboxes_labels", np.zeros(count, np.int64)),
             "ignore": _tensor(results, "gt_ignore_flags", np.zeros(count, bool)),
         }
-        if "gt_masks" in results:
-            fields["masks"] = _tensor(results, "gt_masks", None)
+        for name in ("masks", "keypoints"):
+            if f"gt_{name}" in results:
+                fields[name] = _tensor(results, f"gt_{name}", None)
         return fields
 
 

@@ -12,6 +12,7 @@ from loopwright.data.transforms.base import (
     Results,
     between,
     objects_inside,
+    pixels,
     resized,
     size_pair,
 )
@@ -49,7 +50,7 @@ def fitted(height: int, width: int, scale: tuple[int, int]) -> tuple[int, int]:
     """
     long, short = max(scale), min(scale)
     factor = min(long / max(height, width), short / min(height, width))
-    return int(height * factor + 0.5), int(width * factor + 0.5)
+    return pixels(height * factor), pixels(width * factor)
 
 
 @TRANSFORMS.register_module()
@@ -77,7 +78,7 @@ class Resize(BaseTransform):
         if self.scale is None:
             factor: Any = self.scale_factor
             across, down = factor if isinstance(factor, Sequence) else (factor, factor)
-            return int(height * down + 0.5), int(width * across + 0.5)
+            return pixels(height * down), pixels(width * across)
         if self.keep_ratio:
             return fitted(height, width, self.scale)
         return self.scale[1], self.scale[0]
@@ -105,7 +106,7 @@ class RandomResize(BaseTransform):
     def _drawn(self) -> tuple[int, int]:
         if self.ratio_range is not None:
             ratio = between(self.ratio_range)
-            return int(self.scale[0] * ratio), int(self.scale[1] * ratio)
+            return max(1, int(self.scale[0] * ratio)), max(1, int(self.scale[1] * ratio))
         one, other = (sorted(scale) for scale in self.scale)
         edges = [sorted(pair) for pair in zip(one, other)]
         short, long = (int(np.random.randint(low, high + 1)) for low, high in edges)
@@ -149,5 +150,5 @@ class ResizeEdge(BaseTransform):
         height, width = results["img"].shape[:2]
         edges = {"short": min(height, width), "long": max(height, width)}
         factor = self.scale / {**edges, "width": width, "height": height}[self.edge]
-        new = int(height * factor + 0.5), int(width * factor + 0.5)
+        new = pixels(height * factor), pixels(width * factor)
         return resize_to(results, *new, self.interpolation, clip=True)
