@@ -166,3 +166,20 @@ def test_what_is_put_into_a_config_stays_the_callers_own():
     given.append(2)
     shared.z = 2
     assert cfg == dict(b=dict(new=[1], more=[1]), new=[1], part=dict(z=1))
+
+
+def test_lists_that_are_laid_over_a_dict_or_set_by_default_stay_the_same_ones(tmp_path):
+    (tmp_path / "base.py").write_text("m = dict(d=dict(a=1))\np = [1, [2]]\n")
+    (tmp_path / "child.py").write_text(
+        "with read_base():\n    from .base import *\n"
+        "x = m | dict(y=p, d=dict(b=p))\n"
+        "own = dict(a=1)\nown.setdefault('z', p)\n"
+        "m.setdefault('z', p)\nturned = dict(y=p) | m\n"
+        "p.append(3)\np[1].append(4)\n"
+    )
+    cfg = Config.fromfile(tmp_path / "child.py")
+    new, old = [1, [2, 4], 3], [1, [2]]
+    assert cfg.x == dict(d=dict(a=1, b=new), y=new)
+    assert cfg.own == dict(a=1, z=new)
+    assert cfg.m == dict(d=dict(a=1), z=old)
+    assert cfg.turned == dict(y=old, z=old, d=dict(a=1))

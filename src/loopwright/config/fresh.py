@@ -43,6 +43,9 @@ class Fresh(ConfigDict):
         fresh: Fresh = make(self, dict(self.origins_of()), Fresh)
         return fresh
 
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        return dict.setdefault(self, key, default)
+
     def __or__(self, other: Any) -> Any:
         if not isinstance(other, Fresh):
             return NotImplemented

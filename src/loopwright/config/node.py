@@ -107,15 +107,20 @@ class ConfigDict(dict):
             elif source:
                 self._take(dict(source), {})
 
-    def _take(self, items: Mapping[Any, Any], origins: Mapping[Any, Origin]) -> None:
+    def _take(
+        self, items: Mapping[Any, Any], origins: Mapping[Any, Origin], *, sharing: bool = False
+    ) -> None:
+        """Lay ``items`` over this; ``sharing`` puts in their very lists, not copies of them."""
         own = _origins_of(self)
         for key, value in items.items():
             mine = dict.get(self, key)
             origin, before = origins.get(key), own.get(key)
-            if isinstance(mine, ConfigDict) and isinstance(value, dict):
+            if isinstance(mine, ConfigDict) and isinstance(value, ConfigDict):
+                mine._take(value, _origins_of(value), sharing=sharing)
+            elif isinstance(mine, ConfigDict) and isinstance(value, dict):
                 mine.update(value)
             else:
-                dict.__setitem__(self, key, convert(value))
+                dict.__setitem__(self, key, value if sharing else convert(value))
             if origin is not None:
                 own[key] = origin.over(before, mine)
             else:
@@ -141,7 +146,10 @@ class ConfigDict(dict):
         if not isinstance(other, dict):
             return NotImplemented
         result = self.__deepcopy__({})
-        result.update(other)
+        if isinstance(other, ConfigDict):
+            result._take(other, _origins_of(other), sharing=True)
+        else:
+            result.update(other)
         return result
 
     def __ror__(self, other: Any) -> ConfigDict:
