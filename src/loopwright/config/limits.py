@@ -107,6 +107,9 @@ class Fuel:
         return length
 
 
+_WORD = 1 << 63
+
+
 def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
     seen = known.get(id(value))
     if seen is not None:
@@ -118,14 +121,17 @@ def _weight(value: Any, known: dict[int, int], fuel: Fuel, depth: int) -> int:
     known[id(value)] = 0
     total = 1
     for child in _parts(value):
-        if isinstance(child, _CONTAINERS):
-            total += _weight(child, known, fuel, depth + 1)
-        elif child.__class__ is str or child.__class__ is bytes:
-            total += 1 + (len(child) >> 5)
-        else:
-            total += 1
-            if child.__class__ is int:
+        kind = child.__class__
+        total += 1
+        if kind is str or kind is bytes:
+            total += len(child) >> 5
+        elif kind is int:
+            if not -_WORD < child < _WORD:
                 fuel.number(child.bit_length())
+        elif isinstance(child, _CONTAINERS):
+            total += _weight(child, known, fuel, depth + 1) - 1
+        elif kind is range:
+            total += max((child.stop - child.start) // child.step, 0)
         if total > fuel.limits.items:
             raise ConfigError(f"a value written out in full has over {fuel.limits.items} items")
     known[id(value)] = total
@@ -136,8 +142,14 @@ def _parts(value: Any) -> Iterable[Any]:
     """The elements of a container; of a dict's keys, those that are more than a word."""
     if not isinstance(value, dict):
         return value  # type: ignore[no-any-return]
-    keys = [key for key in value if key.__class__ is not str or len(key) > 31]
-    return (*keys, *value.values()) if keys else value.values()
+    for key in value:
+        if key.__class__ is not str or len(key) > 31:
+            return (*filter(_is_long, value), *value.values())
+    return value.values()
+
+
+def _is_long(key: Any) -> bool:
+    return key.__class__ is not str or len(key) > 31
 
 
 def _length(value: Any, known: dict[int, int]) -> int:

@@ -49,8 +49,10 @@ class Reader:
     def read(self, path: str, origin: Origin | None = None, scope: str = "") -> Parsed:
         """The value of ``path`` merged over its bases, for the caller to change as it likes."""
         parsed, first = self.look(path, origin, scope)
+        if first:
+            return parsed
         self.fuel.weigh(parsed.values)
-        return parsed if first else Parsed(duplicate(parsed.values), dict(parsed.imports))
+        return Parsed(duplicate(parsed.values), dict(parsed.imports))
 
     def look(self, path: str, origin: Origin | None = None, scope: str = "") -> tuple[Parsed, bool]:
         """The same to look at only, and whether it is new: each file is read once and kept."""
