@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from loopwright.compat import mm_checkpoint, mm_files, mm_utils
+from loopwright.compat import mm_checkpoint, mm_files, mm_manager, mm_utils
 from loopwright.compat.mm_config import DictAction
 
 
@@ -69,3 +69,16 @@ def test_a_saved_checkpoint_loads(tmp_path, name):
     assert found["meta"]["iter"] == 3
     assert torch.equal(model.weight, other.weight)
     assert mm_checkpoint.find_latest_checkpoint(str(tmp_path)) == path
+
+
+def test_what_is_found_by_name_takes_it_in_its_constructor():
+    class Counter(mm_manager.ManagerMixin, metaclass=mm_manager.ManagerMeta):
+        def __init__(self, name, start=0):
+            super().__init__(name)
+            self.value = start
+
+    counter = Counter.get_instance("one", start=3)
+    assert Counter.get_instance("one") is counter is Counter.get_current_instance()
+    assert (counter.instance_name, counter.value) == ("one", 3)
+    with pytest.raises(ValueError, match="non-empty name"):
+        Counter("")

@@ -258,3 +258,8 @@ def test_a_dataset_is_repeated_a_whole_number_of_times(times):
 def test_balancing_classes_needs_to_know_them():
     with pytest.raises(DataError, match=r"needs get_cat_ids.* list has none"):
         ClassBalancedDataset([1, 2], 0.5)
+
+
+def test_a_concatenation_tells_where_its_datasets_end():
+    assert ConcatDataset([[1, 2], [3]]).cumulative_sizes == [2, 3]
+    assert ConcatDataset([[1, 2], [3]])._get_ori_dataset_idx(2) == (1, 0)

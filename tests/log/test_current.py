@@ -38,3 +38,13 @@ def test_code_inside_a_run_finds_the_runs_own_hub_and_logger(tmp_path):
     assert runners[0].message_hub.get_info("seen") is None
     assert not has_event_storage()
     assert not MMLogger.check_instance_created("same")
+
+
+def test_a_level_set_later_holds_at_once(tmp_path):
+    logger = MMLogger("levels", log_file=tmp_path / "x.log")
+    logger.info("told")
+    logger.setLevel("ERROR")
+    logger.info("not told")
+    logger.close()
+    assert "told" in (tmp_path / "x.log").read_text()
+    assert "not told" not in (tmp_path / "x.log").read_text()

@@ -107,7 +107,7 @@ def test_a_tensor_that_is_there_already_is_not_copied():
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=4))
 def test_padding_is_below_and_right_and_nothing_is_lost(sizes):
     images = [torch.rand(2, h, w) for h, w in sizes]
-    batch = stack_batch(images, divisor=4, value=-1)
+    batch = stack_batch(images, pad_size_divisor=4, pad_value=-1)
     assert batch.shape[-2] % 4 == batch.shape[-1] % 4 == 0
     for image, padded in zip(images, batch, strict=True):
         h, w = image.shape[-2:]

@@ -128,3 +128,35 @@ def test_a_librarys_name_is_told_with_the_library_that_would_register_it():
         HOOKS.build({"type": "mmdet.CheckInvalidLossHook"})
     with scope_is("mmdet"), pytest.raises(UnknownNameError, match=wanted):
         HOOKS.build({"type": "CheckInvalidLossHook"})
+
+
+def test_a_users_class_is_taken_for_a_built_in_of_the_same_name(caplog):
+    metrics = Registry("metric", scope="loopwright")
+    mine = type("IoU", (), {"__module__": "loopwright.evaluation.iou"})
+    yours = type("IoU", (), {"__module__": "my_library.metrics"})
+    metrics.register_module(module=mine)
+    metrics.register_module(module=yours)
+    assert metrics.get("IoU") is yours
+    assert "my_library.metrics, not the built-in of loopwright.evaluation.iou" in caplog.text
+
+
+def test_a_users_class_stays_when_a_built_in_of_its_name_is_imported_later():
+    metrics = Registry("metric", scope="loopwright")
+    yours = type("IoU", (), {"__module__": "my_library.metrics"})
+    metrics.register_module(module=yours)
+    mine = type("IoU", (), {"__module__": "loopwright.evaluation.iou"})
+    assert metrics.register_module(module=mine) is mine
+    assert metrics.get("IoU") is yours
+
+
+def test_a_scope_is_switched_for_a_block():
+    root = Registry("animal", scope="loopwright")
+    child = Registry("animal", parent=root, scope="farm")
+    child.register_module(name="Dog", module=list)
+    with root.switch_scope_and_registry("farm") as registry:
+        assert registry is child
+        assert root.get("Dog") is list
+    with root.switch_scope_and_registry(None) as registry:
+        assert registry is root
+    assert Registry.split_scope_key("farm.Dog") == ("farm", "Dog")
+    assert Registry.split_scope_key("Dog") == (None, "Dog")

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from loopwright.config import Config
+from loopwright.log import MessageHub
 from loopwright.model import BaseModel
 from loopwright.registry import LOOPS
-from loopwright.runner import BaseLoop, Runner
+from loopwright.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -161,3 +163,80 @@ def test_mmengines_form_of_save_checkpoint_writes_elsewhere(run, tmp_path):
     runner = run()
     assert runner.save_checkpoint(str(tmp_path / "other"), "mine", by_epoch=None)
     assert (tmp_path / "other" / "mine").is_dir()
+
+
+class Weighted(nn.Module):
+    """Asks the hub, as MMEngine's models do, where the run stands."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.seen = []
+
+    def forward(self, inputs):
+        hub = MessageHub.get_current_instance()
+        self.seen.append((hub.get_info("iter"), hub.get_info("dataset_meta")))
+        return {"loss": self.layer(inputs).mean()}
+
+
+class Named(Dataset):
+    metainfo = {"classes": ("a", "b")}
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return {"inputs": torch.ones(2)}
+
+
+def trained(tmp_path, model, **train_cfg):
+    runner = Runner(
+        model=model,
+        work_dir=tmp_path,
+        train_dataloader=dict(dataset=Named(), batch_size=1),
+        train_cfg=train_cfg,
+        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1)),
+    )
+    runner.train()
+    return runner
+
+
+def test_a_model_reads_the_iteration_and_the_classes_from_the_hub(tmp_path):
+    model = Weighted()
+    trained(tmp_path, model, by_epoch=True, max_epochs=1)
+    assert model.seen == [(i, {"classes": ("a", "b")}) for i in range(3)]
+
+
+class Counting(BaseLoop):
+    """Counts by itself, behind properties of its own, as MMEngine's base loop wants it."""
+
+    def __init__(self, runner, dataloader, rounds):
+        super().__init__(runner, dataloader)
+        self._epoch = self._iter = 0
+        self._max_epochs, self._max_iters = 1, rounds
+
+    max_epochs = property(lambda self: self._max_epochs)
+    max_iters = property(lambda self: self._max_iters)
+    epoch = property(lambda self: self._epoch)
+    iter = property(lambda self: self._iter)
+
+    def run(self):
+        self.runner.call_hook("before_train")
+        for batch in self.dataloader:
+            self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+            self._iter += 1
+        self._epoch += 1
+        self.runner.call_hook("after_train")
+
+
+class Shortened(EpochBasedTrainLoop):
+    def __init__(self, runner, dataloader, max_epochs):
+        super().__init__(runner, dataloader, max_epochs)
+        self._max_epochs = 1
+
+
+def test_loops_may_keep_their_own_counters_and_limits(tmp_path):
+    runner = trained(tmp_path / "own", Weighted(), type=Counting, rounds=3)
+    assert (runner.iter, runner.epoch) == (3, 1)
+    runner = trained(tmp_path / "short", Weighted(), type=Shortened, max_epochs=5)
+    assert (runner.iter, runner.epoch, runner.max_epochs) == (3, 1, 1)

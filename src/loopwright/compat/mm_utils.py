@@ -15,11 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from loopwright.log.instances import Named as ManagerMixin
-
 __all__ = [
     "TORCH_VERSION",
-    "ManagerMixin",
     "ProgressBar",
     "Timer",
     "apply_to",

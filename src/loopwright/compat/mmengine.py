@@ -29,7 +29,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "registry": ("loopwright.registry",),
     "runner": ("loopwright.runner", "@LOOPS", "@RUNNERS", "@LOG_PROCESSORS", "loopwright.core"),
     "structures": ("loopwright.compat.structures",),
-    "utils": ("loopwright.compat.mm_utils",),
+    "utils": ("loopwright.compat.mm_utils", "loopwright.compat.mm_manager"),
     "visualization": ("loopwright.log", "@VISUALIZERS", "@VISBACKENDS"),
 }
 

@@ -19,6 +19,10 @@ class RuntimeInfoHook(Hook):
     """
 
     priority = "VERY_HIGH"
+
+    def __init__(self) -> None:
+        self._facts: dict[str, Any] = {}  # the hub's; models ask it for the iteration
+
     _noted = False
     _global_batch: int | None = None  # samples an iteration, over all ranks
 
@@ -33,9 +37,12 @@ class RuntimeInfoHook(Hook):
         hub.update_info("loop_stage", "train")
         hub.update_info("epoch", runner.epoch)
         hub.update_info("iter", runner.iter)
+        meta = getattr(getattr(runner.train_dataloader, "dataset", None), "metainfo", None)
+        hub.update_info("dataset_meta", meta, resumed=False)
+        self._facts = hub.runtime_info
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
-        runner.storage.iter = runner.iter
+        runner.storage.iter = max(runner.iter - 1, 0)
         _note(runner, "start")
         self._noted = True
         size = getattr(runner.train_dataloader, "batch_size", None)
@@ -48,12 +55,12 @@ class RuntimeInfoHook(Hook):
 
     def before_train_epoch(self, runner: Any) -> None:
         runner.message_hub.update_info("epoch", runner.epoch)
-        runner.storage.iter = runner.iter
         if runner.progress.batch == 0:  # else the epoch began before a resume, and is marked
+            runner.storage.iter = runner.iter
             runner.storage.mark_epoch(runner.epoch)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        runner.storage.iter = runner.iter
+        runner.storage.iter = self._facts["iter"] = runner.iter
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -73,6 +80,8 @@ class RuntimeInfoHook(Hook):
 
     def before_val(self, runner: Any) -> None:
         runner.message_hub.update_info("loop_stage", "val")
+        if runner.iter:  # of the iteration it follows, also where a resume begins with it
+            runner.storage.iter = runner.iter - 1
 
     def after_val(self, runner: Any) -> None:
         runner.message_hub.update_info("loop_stage", "train")

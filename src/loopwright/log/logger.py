@@ -102,6 +102,11 @@ class MMLogger(Named, logging.Logger):
         except RuntimeError:
             return cls.get_instance("loopwright")
 
+    def setLevel(self, level: int | str) -> None:
+        """Say less or more from now on."""
+        logging.Logger.setLevel(self, level)
+        self.__dict__.get("_cache", {}).clear()  # logging clears it for loggers of its tree alone
+
     def close(self) -> None:
         """Close the file; a run that ended holds nothing open."""
         for handler in list(self.handlers):

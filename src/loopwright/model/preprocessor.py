@@ -154,11 +154,13 @@ def pad_to(image: Tensor, height: int, width: int, value: float = 0) -> Tensor:
     return functional.pad(image, (0, right, 0, below), value=value)
 
 
-def stack_batch(images: Sequence[Tensor], divisor: int = 1, value: float = 0) -> Tensor:
+def stack_batch(
+    tensor_list: Sequence[Tensor], pad_size_divisor: int = 1, pad_value: float = 0
+) -> Tensor:
     """Images (C, H, W) of any size as one batch, each padded right and below."""
-    height = ceil_to(max(image.shape[-2] for image in images), divisor)
-    width = ceil_to(max(image.shape[-1] for image in images), divisor)
-    return torch.stack([pad_to(image, height, width, value) for image in images])
+    height = ceil_to(max(image.shape[-2] for image in tensor_list), pad_size_divisor)
+    width = ceil_to(max(image.shape[-1] for image in tensor_list), pad_size_divisor)
+    return torch.stack([pad_to(image, height, width, pad_value) for image in tensor_list])
 
 
 def split_inputs(data: Any) -> tuple[Any, Any]:

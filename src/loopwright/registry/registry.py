@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from typing import Any
 
 from loopwright.registry.allow import allowed_packages, locate
 from loopwright.registry.build import build_from_cfg
 from loopwright.registry.errors import UnknownNameError
-from loopwright.registry.scope import ROOT_ALIASES, ROOT_SCOPE, current_scope, would_register
+from loopwright.registry.scope import (
+    ROOT_ALIASES,
+    ROOT_SCOPE,
+    current_scope,
+    scope_is,
+    would_register,
+)
 
 BuildFunc = Callable[..., Any]
+
+_LOGGER = logging.getLogger("loopwright.registry")
+_REPLACED = "%s is the one of %s, not the built-in of %s"
 
 
 class Registry:
@@ -108,8 +119,8 @@ class Registry:
     ) -> Any:
         """Register a class or function; as ``@register_module()``, ``@register_module`` or a call.
 
-        Raises KeyError for a name that is taken (unless ``force``), TypeError for something that
-        cannot be called.
+        A built-in's name may be taken, which a warning says. Raises KeyError for a name that is
+        taken otherwise (unless ``force``), TypeError for something that cannot be called.
         """
         if callable(name) and not isinstance(name, str) and module is None:
             return self.register_module(module=name, force=force)
@@ -130,8 +141,18 @@ class Registry:
         for key in names:
             held = self._module_dict.get(key)
             if held is not None and not force and not _same_source(held, module):
-                raise KeyError(f"{key!r} is registered in {self._name!r} already, as {held!r}")
+                if _is_ours(held) == _is_ours(module):
+                    raise KeyError(f"{key!r} is registered in {self._name!r} already, as {held!r}")
+                mine, yours = (held, module) if _is_ours(held) else (module, held)
+                _LOGGER.warning(_REPLACED, key, yours.__module__, mine.__module__)
+                module = yours
             self._module_dict[key] = module
+
+    @staticmethod
+    def split_scope_key(key: str) -> tuple[str | None, str]:
+        """The scope that a name begins with, or None, and the rest."""
+        scope, dot, rest = key.partition(".")
+        return (scope, rest) if dot else (None, key)
 
     # -- looking up ------------------------------------------------------------------------
 
@@ -154,6 +175,12 @@ class Registry:
         return (
             self if scope in ROOT_ALIASES or scope == self._scope else self._library(scope) or self
         )
+
+    @contextmanager
+    def switch_scope_and_registry(self, scope: str | None) -> Iterator[Registry]:
+        """The registry of a scope (None: of the one in force), which holds inside the block."""
+        with scope_is(scope) if scope else nullcontext():
+            yield self._start()
 
     def _upward(self, key: str) -> Any:
         here: Registry | None = self
@@ -240,6 +267,11 @@ class Registry:
 def _calling_package() -> str:
     frame = sys._getframe(2)
     return str(frame.f_globals.get("__name__", ROOT_SCOPE)).partition(".")[0]
+
+
+def _is_ours(module: Any) -> bool:
+    """Whether it is built in: what a user registers under the same name is taken instead."""
+    return str(getattr(module, "__module__", "")).partition(".")[0] == ROOT_SCOPE
 
 
 def _same_source(held: Any, module: Any) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from loopwright.config import ConfigError
 from loopwright.core import TrainLoop, interval_at, next_val, val_due
 from loopwright.core.length import length_of
 from loopwright.data import seed_step
+from loopwright.data.randomness import H
 from loopwright.dist.signals import agree
 from loopwright.registry import LOOPS
 from loopwright.runner.memory import Memory, explain
@@ -42,7 +43,7 @@ class BaseLoop:
 
     @property
     def _epoch(self) -> int:
-        return self.epoch
+        return int(self._runner.progress.epoch)
 
     @_epoch.setter
     def _epoch(self, value: int) -> None:
@@ -50,7 +51,7 @@ class BaseLoop:
 
     @property
     def _iter(self) -> int:
-        return self.iter
+        return int(self._runner.progress.iter)
 
     @_iter.setter
     def _iter(self, value: int) -> None:
@@ -93,6 +94,8 @@ class _TrainLoop(BaseLoop):
         if runner.left_out and runner.progress.iter in runner.left_out:
             return leave_out(wrapper)
         seed_step(runner.seed, runner.progress.iter, runner.rank)
+        if hasattr(wrapper, "begin_iteration"):
+            wrapper.begin_iteration()
         before = wrapper.inner_count
         try:
             return runner.model.train_step(data_batch, optim_wrapper=wrapper)
@@ -110,6 +113,17 @@ class _TrainLoop(BaseLoop):
         """Call ``run_iter`` with what MMEngine's loop of this kind gives it."""
         raise NotImplementedError
 
+    def _seed_for_hooks(self) -> None:
+        """What hooks of others draw before the step must not depend on who loaded the batch."""
+        runner = self._runner
+        if self._hooks_of_others:
+            seed_step(H(runner.seed, "hooks"), runner.progress.iter, runner.rank)
+
+    @cached_property
+    def _hooks_of_others(self) -> bool:
+        found = (type(h) for h in self._runner.hooks if hasattr(h, "before_train_iter"))
+        return any(not kind.__module__.startswith("loopwright.") for kind in found)
+
     # -- limits ----------------------------------------------------------------------------
 
     @property
@@ -120,8 +134,21 @@ class _TrainLoop(BaseLoop):
     def max_iters(self) -> int:
         return int(self._runner.progress.max_iters)
 
-    _max_epochs = max_epochs
-    _max_iters = max_iters
+    @property
+    def _max_epochs(self) -> int:
+        return int(self._runner.progress.max_epochs)
+
+    @_max_epochs.setter
+    def _max_epochs(self, value: int) -> None:
+        self._runner.progress.max_epochs = value
+
+    @property
+    def _max_iters(self) -> int:
+        return int(self._runner.progress.max_iters)
+
+    @_max_iters.setter
+    def _max_iters(self, value: int) -> None:
+        self._runner.progress.max_iters = value
 
     @property
     def stop_training(self) -> bool:
@@ -148,6 +175,14 @@ class _TrainLoop(BaseLoop):
         runner.val_loop.run()
         if getattr(runner.val_loop, "finished", runner.requests.halting is None):
             runner.progress.validated = done
+
+    def _end_epoch(self) -> None:
+        """Tell the hooks; what they draw is theirs again where a resume begins here."""
+        runner = self._runner
+        seed_step(H(runner.seed, "epoch"), runner.progress.iter, runner.rank)
+        self.core.whole = False  # after an error in one hook, others would be told twice
+        runner.call_hook("after_train_epoch")
+        self.core.whole = True
 
     def _finish(self) -> None:
         """Say that training is over, which it is not when the run was halted to go on later."""
@@ -194,12 +229,18 @@ class EpochBasedTrainLoop(_TrainLoop):
         runner, progress = self._runner, self._runner.progress
         runner.call_hook("before_train")
         self._validate_again(progress.epoch if progress.batch == 0 else 0, self.max_epochs)
-        while progress.epoch < self.max_epochs and runner.requests.stopping is None:
+        while progress.epoch < self.max_epochs and not self._stops():
             self.run_epoch()
             if progress.batch == 0:
                 self._validate_if_due(progress.epoch, self.max_epochs)
         self._finish()
         return runner.model
+
+    def _stops(self) -> bool:
+        """A stop waits for the end of the epoch, also where a resume begins inside it."""
+        wishes = self._runner.requests
+        waits = self._runner.progress.batch and wishes.halting is None
+        return wishes.stopping is not None and not waits
 
     def run_epoch(self) -> None:
         """One epoch, or what is left of the one that a resume starts in."""
@@ -213,7 +254,7 @@ class EpochBasedTrainLoop(_TrainLoop):
             return
         if progress.iter == before and progress.batch == 0:
             raise RuntimeError(f"the training loader gave no batch in epoch {progress.epoch}")
-        runner.call_hook("after_train_epoch")
+        self._end_epoch()
         progress.epoch += 1
         progress.batch = 0
 
@@ -222,6 +263,7 @@ class EpochBasedTrainLoop(_TrainLoop):
         self.core.run_iter(idx, data_batch)
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        self._seed_for_hooks()
         self.run_iter(batch_idx, data_batch)
 
 
@@ -268,7 +310,7 @@ class IterBasedTrainLoop(_TrainLoop):
             if progress.iter == due:
                 self._validate_if_due(due, self.max_iters)
         if runner.requests.halting is None:
-            runner.call_hook("after_train_epoch")
+            self._end_epoch()
         self._finish()
         return runner.model
 
@@ -281,7 +323,7 @@ class IterBasedTrainLoop(_TrainLoop):
             epoch, batch = start[1:] if start[2] != length else (start[1] + 1, 0)
         while True:
             loader.set_position(epoch, batch)
-            empty = True
+            empty = batch == 0  # a resume may begin at the end of a stream
             for data_batch in loader:
                 empty = False
                 yield data_batch
@@ -294,6 +336,7 @@ class IterBasedTrainLoop(_TrainLoop):
         self.core.run_iter(self.iter, data_batch)
 
     def _iterate(self, batch_idx: int, data_batch: Any) -> None:
+        self._seed_for_hooks()
         self.run_iter(data_batch)
 
 
