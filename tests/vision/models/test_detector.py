@@ -155,3 +155,10 @@ def test_a_deep_copy_keeps_sharing():
 
     head = copy.deepcopy(detector()).bbox_head
     assert head.cls_convs[0][0].conv is head.cls_convs[1][0].conv
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_that_is_no_class_is_named_with_the_classes_there_are(label):
+    truth = {"boxes": [BOXES[0], BOXES[1]], "labels": [torch.tensor([0]), torch.tensor([label])]}
+    with pytest.raises(ValueError, match=rf"image 1 .* label {label}, .*num_classes=2"):
+        detector()(IMAGES, truth, mode="loss")

@@ -164,3 +164,8 @@ def test_simclr_wants_two_views_to_train():
 def test_patches_are_cut_row_by_row_channels_last():
     images = torch.stack([torch.arange(16.0).reshape(4, 4), torch.zeros(4, 4)])[None]
     assert patches_of(images, 2)[0, 1].tolist() == [2, 0, 3, 0, 6, 0, 7, 0]
+
+
+def test_images_of_another_size_are_told_before_the_decoder_stumbles():
+    with pytest.raises(ValueError, match=r"images of 8 x 8 .*got 8 x 12"):
+        mae()(torch.rand(2, 1, 8, 12), mode="loss")

@@ -86,6 +86,7 @@ class RTMDetSepBNHead(nn.Module):
 
     def losses(self, found: Found, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """`loss_cls` (quality focal) and `loss_bbox` (GIoU), by the number of assigned points."""
+        _check_labels(truths, self.num_classes)
         quality, boxes, targets, weights = [], [], [], []
         for number, truth in enumerate(truths):
             soft, own, wanted, overlap = self._one_image(found, number, truth)
@@ -238,6 +239,21 @@ class SingleStageDetector(BaseModel):
 
 
 RTMDet = MODELS.register_module(name="RTMDet", module=SingleStageDetector)
+
+
+def _check_labels(truths: Sequence[Truth], num_classes: int) -> None:
+    """Raises ValueError for a label that is no class; looks only where it need not wait (CPU)."""
+    if torch.compiler.is_compiling():
+        return
+    for number, truth in enumerate(truths):
+        if truth.labels.device.type != "cpu" or not len(truth.labels):
+            continue
+        least, most = int(truth.labels.min()), int(truth.labels.max())
+        if least < 0 or most >= num_classes:
+            raise ValueError(
+                f"image {number} of the batch has label {least if least < 0 else most}, but the "
+                f"head has num_classes={num_classes}: labels are 0 to {num_classes - 1}"
+            )
 
 
 def truths_of(data_samples: Any, device: torch.device | None = None) -> list[Truth]:

@@ -108,8 +108,18 @@ class MAE(BaseModel):
         return encoded
 
     def reconstruct(self, inputs: Any) -> tuple[Tensor, Tensor]:
-        """Predicted patches (N, L, P) and which of them were hidden (N, L)."""
-        tokens, _ = self.backbone.embed(as_batch(inputs))
+        """Predicted patches (N, L, P) and which of them were hidden (N, L).
+
+        Raises ValueError for images of another size than the decoder's positions are made for.
+        """
+        images, side = as_batch(inputs), self.backbone.patch_size
+        wanted = (self.backbone.grid[0] * side, self.backbone.grid[1] * side)
+        if tuple(images.shape[-2:]) != wanted:
+            raise ValueError(
+                f"this MAE learns from images of {wanted[0]} x {wanted[1]} (height x width), got "
+                f"{images.shape[-2]} x {images.shape[-1]}: resize them, or set backbone.img_size"
+            )
+        tokens, _ = self.backbone.embed(images)
         n, length, width = tokens[:, 1:].shape
         order = torch.rand(n, length, device=tokens.device).argsort(1)
         seen = max(1, int(length * (1 - self.mask_ratio)))
