@@ -1,12 +1,21 @@
 """MMEngine's small functions: files, types, versions, checkpoints."""
 
 import argparse
+import importlib
 
 import pytest
 import torch
 from torch import nn
 
-from loopwright.compat import mm_checkpoint, mm_files, mm_manager, mm_utils
+from loopwright import compat
+from loopwright.compat import (
+    mm_backends,
+    mm_checkpoint,
+    mm_decorators,
+    mm_files,
+    mm_manager,
+    mm_utils,
+)
 from loopwright.compat.mm_config import DictAction
 
 
@@ -82,3 +91,66 @@ def test_what_is_found_by_name_takes_it_in_its_constructor():
     assert (counter.instance_name, counter.value) == ("one", 3)
     with pytest.raises(ValueError, match="non-empty name"):
         Counter("")
+
+
+def test_weights_below_a_prefix_are_read(tmp_path):
+    state = {"backbone.weight": torch.ones(1, 2), "head.weight": torch.zeros(1)}
+    mm_checkpoint.save_checkpoint({"state_dict": state}, str(tmp_path / "w.pth"))
+    assert list(mm_checkpoint.read_below("backbone.", str(tmp_path / "w.pth"))) == ["weight"]
+    with pytest.raises(KeyError, match="no weights below 'neck'"):
+        mm_checkpoint.read_below("neck", str(tmp_path / "w.pth"))
+
+
+def test_clients_and_backends_read_this_machines_files(tmp_path):
+    path = tmp_path / "a" / "x.txt"
+    mm_backends.get_file_backend(path).put_text("hello", path)
+    client = mm_backends.FileClient(backend="disk")
+    assert client.get_text(path) == "hello"
+    assert client.get(path) == b"hello"
+    with mm_backends.FileClient.infer_client(uri=path).get_local_path(path) as where:
+        assert where == path
+    with pytest.raises(ValueError, match="'petrel' is not there"):
+        mm_backends.FileClient(backend="petrel")
+    with pytest.raises(ValueError, match="no addresses"):
+        mm_backends.get_file_backend("s3://bucket/x")
+
+
+def test_old_names_of_arguments_are_taken_with_a_warning():
+    @mm_decorators.deprecated_api_warning({"old": "new"}, cls_name="Net")
+    def double(new=1):
+        return 2 * new
+
+    with pytest.warns(DeprecationWarning, match="Net.double: 'old' is now called 'new'"):
+        assert double(old=4) == 8
+    with pytest.raises(TypeError, match="are one argument"):
+        double(old=4, new=3)
+
+
+def test_a_function_says_which_package_it_needs():
+    @mm_decorators.requires_package(["json", "no_such_package"])
+    def work(): ...
+
+    with pytest.raises(ImportError, match="work needs no_such_package"):
+        work()
+    assert mm_decorators.get_object_from_string("torch.nn.Linear") is nn.Linear
+    assert mm_decorators.get_object_from_string("torch.nn.Linnear") is None
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("mmengine.hooks.hook", "DATA_BATCH Hook"),
+        ("mmengine.runner.checkpoint", "_load_checkpoint _load_checkpoint_to_model"),
+        ("mmengine.utils.dl_utils.parrots_wrapper", "_BatchNorm _InstanceNorm SyncBatchNorm"),
+        ("mmengine.optim.scheduler.param_scheduler", "INF"),
+        ("mmengine", "FileClient version_info"),
+        ("mmengine.utils", "ManagerMixin ManagerMeta deprecated_api_warning"),
+    ],
+)
+def test_names_that_hooks_and_backbones_import_are_answered(module, names):
+    compat.install("mmengine", force=True)
+    try:
+        found = importlib.import_module(module)
+        assert all(hasattr(found, name) for name in names.split())
+    finally:
+        compat.uninstall("mmengine")

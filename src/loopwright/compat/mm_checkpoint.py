@@ -39,9 +39,35 @@ def load_checkpoint(
     revise_keys: Any = ((r"^module\.", ""),),
 ) -> Any:
     """Load weights from a file or checkpoint folder into a model; the checkpoint."""
-    checkpoint = load_any(filename, map_location=map_location or "cpu")
+    checkpoint = read_checkpoint(filename, map_location)
+    return put_into_model(model, checkpoint, strict, logger, revise_keys)
+
+
+def read_checkpoint(filename: str, map_location: Any = None, logger: Any = None) -> Any:
+    """A checkpoint, read as data."""
+    return load_any(filename, map_location=map_location or "cpu")
+
+
+def put_into_model(
+    model: nn.Module,
+    checkpoint: Any,
+    strict: bool = False,
+    logger: Any = None,
+    revise_keys: Any = ((r"^module\.", ""),),
+) -> Any:
+    """Load the weights of a checkpoint that was read into a model; the checkpoint."""
     load_weights(model, find_state_dict(checkpoint), strict=strict, revise_keys=revise_keys)
     return checkpoint
+
+
+def read_below(prefix: str, filename: str, map_location: Any = None) -> dict[str, Any]:
+    """The weights below a prefix (``backbone.``), named without it. KeyError for none."""
+    start = prefix.removesuffix(".") + "."
+    weights = find_state_dict(read_checkpoint(filename, map_location))
+    found = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
+    if not found:
+        raise KeyError(f"{filename} has no weights below {prefix!r}")
+    return found
 
 
 def load_state_dict(

@@ -21,7 +21,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "device": ("loopwright.compat.mm_device",),
     "dist": ("loopwright.dist",),
     "evaluator": ("loopwright.evaluation", "@EVALUATOR"),
-    "fileio": ("loopwright.compat.mm_files",),
+    "fileio": ("loopwright.compat.mm_files", "loopwright.compat.mm_backends"),
     "hooks": ("loopwright.hooks", "@HOOKS"),
     "logging": ("loopwright.log",),
     "model": ("loopwright.model", "@MODELS", "@MODEL_WRAPPERS", "@WEIGHT_INITIALIZERS"),
@@ -29,7 +29,11 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "registry": ("loopwright.registry",),
     "runner": ("loopwright.runner", "@LOOPS", "@RUNNERS", "@LOG_PROCESSORS", "loopwright.core"),
     "structures": ("loopwright.compat.structures",),
-    "utils": ("loopwright.compat.mm_utils", "loopwright.compat.mm_manager"),
+    "utils": (
+        "loopwright.compat.mm_utils",
+        "loopwright.compat.mm_manager",
+        "loopwright.compat.mm_decorators",
+    ),
     "visualization": ("loopwright.log", "@VISUALIZERS", "@VISBACKENDS"),
 }
 
@@ -42,6 +46,7 @@ _EXTRA: dict[str, dict[str, Any]] = {
         "COLLATE_FUNCTIONS": "loopwright.registry:FUNCTIONS",
         "force_full_init": "loopwright.data:force_full_init",
     },
+    "hooks": {"DATA_BATCH": dict | tuple | list | None},
     "model": {
         "convert_sync_batchnorm": "loopwright.model.norm:convert_sync_batchnorm",
         "merge_dict": "loopwright.compat.mm_model:merge_dict",
@@ -60,6 +65,7 @@ _EXTRA: dict[str, dict[str, Any]] = {
         "OPTIM_WRAPPERS": "loopwright.registry:OPTIM_WRAPPERS",
         "OPTIM_WRAPPER_CONSTRUCTORS": "loopwright.registry:OPTIM_WRAPPER_CONSTRUCTORS",
         "PARAM_SCHEDULERS": "loopwright.registry:PARAM_SCHEDULERS",
+        "INF": 10**9,
         "_ParamScheduler": "loopwright.optim.param_scheduler:ParamScheduler",
     },
     "registry": {
@@ -70,6 +76,10 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "runner": {
         "BaseLoop": "loopwright.runner.loops:BaseLoop",
         "autocast": "torch:autocast",
+        "ConfigType": dict,
+        "_load_checkpoint": "loopwright.compat.mm_checkpoint:read_checkpoint",
+        "_load_checkpoint_to_model": "loopwright.compat.mm_checkpoint:put_into_model",
+        "_load_checkpoint_with_prefix": "loopwright.compat.mm_checkpoint:read_below",
         "CheckpointLoader": "loopwright.compat.mm_checkpoint:CheckpointLoader",
         "find_latest_checkpoint": "loopwright.compat.mm_checkpoint:find_latest_checkpoint",
         "get_state_dict": "loopwright.model:model_state",
@@ -109,6 +119,12 @@ _INNER: dict[str, str] = {
     "progressbar timer version_utils",
     "visualization": "utils vis_backend visualizer",
 }
+_LAYERS = {
+    "SyncBatchNorm": "batchnorm",
+    "_BatchNorm": "batchnorm",
+    "_ConvNd": "conv",
+    "_InstanceNorm": "instancenorm",
+}
 _TOP = ("config", "fileio", "logging", "registry", "utils")
 
 
@@ -117,10 +133,14 @@ def aliases() -> dict[str, Alias]:
     found = {}
     top = tuple(source for package in _TOP for source in _SOURCES[package])
     extra = {name: value for package in _TOP for name, value in _EXTRA.get(package, {}).items()}
-    found["mmengine"] = Alias("mmengine", top, {**extra, "__version__": VERSION})
-    found["mmengine.version"] = Alias("mmengine.version", extra={"__version__": VERSION})
+    version = {"__version__": VERSION, "version_info": tuple(map(int, VERSION.split(".")))}
+    found["mmengine"] = Alias("mmengine", top, {**extra, **version})
+    found["mmengine.version"] = Alias("mmengine.version", extra=version)
     for package, sources in _SOURCES.items():
         for inner in ("", *_INNER.get(package, "").split()):
             name = f"mmengine.{package}.{inner}".rstrip(".")
             found[name] = Alias(name, sources, _EXTRA.get(package, {}))
+    layers = {name: f"torch.nn.modules.{where}:{name}" for name, where in _LAYERS.items()}
+    name = "mmengine.utils.dl_utils.parrots_wrapper"
+    found[name] = Alias(name, extra=layers)
     return found
