@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from loopwright.cli.files import ExistingPath
+from loopwright.cli.printing import console, printable, say
 from loopwright.report import NoRunError, read_run
 from loopwright.report.tables import Row, config_differences, facts_of, metric_rows
 
@@ -33,27 +34,27 @@ def command(runs: tuple[Path, ...], plain: bool) -> None:
     try:
         found = [read_run(run) for run in runs]
     except NoRunError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(printable(error)) from None
     heads = tuple(map(str, runs))
     tables = {
         "config": config_differences(found),
         "metrics": metric_rows(found),
         "run": facts_of(found),
     }
-    console = Console()
+    on_screen = console()
     for title, rows in tables.items():
-        show(console, (title, *heads), rows, plain=plain)
+        show(on_screen, (title, *heads), rows, plain=plain)
 
 
-def show(console: Console, head: Row, rows: list[Row], *, plain: bool) -> None:
+def show(on_screen: Any, head: Row, rows: list[Row], *, plain: bool) -> None:
     """A table, or lines that other programs read."""
     if plain:
         for row in (head, *rows):
-            click.echo("\t".join(row))
+            say("\t".join(" ".join(cell.split()) for cell in row))
         return
     table = Table(header_style="bold", title=None if rows else f"{head[0]}: no difference")
     for name in head:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row, style="bold" if len(set(row[1:])) > 1 and head[0] == "metrics" else "")
-    console.print(table)
+    on_screen.print(table)

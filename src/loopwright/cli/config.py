@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from loopwright.cli.files import ExistingFile
+from loopwright.cli.printing import say
 from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.config import ConfigError
 from loopwright.config.diff import differences
@@ -31,9 +32,9 @@ def reported() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         for note in getattr(error, "__notes__", ()):
-            click.echo(f"  {note}", err=True)
+            say(f"  {note}", err=True)
         sys.exit(EXIT_CONFIG)
 
 
@@ -49,12 +50,12 @@ def show(path: str, overrides: tuple[str, ...], why: str | None, origins: bool, 
         config = read_config(path, overrides, **how)
         if why:
             for step in config.why(why):
-                click.echo(str(step))
+                say(str(step))
         elif origins:
             for keys, value, place in walk_places(config._cfg_dict):
-                click.echo(f"{join_path(keys)} = {short(value)}  ({place or 'origin unknown'})")
+                say(f"{join_path(keys)} = {short(value)}  ({place or 'origin unknown'})")
         else:
-            click.echo(config.pretty_text, nl=False)
+            say(config.pretty_text, nl=False)
 
 
 @command.command()
@@ -72,7 +73,7 @@ def diff(left: str, right: str, overrides: tuple[str, ...], **how: Any) -> None:
         one, other = read_config(left, (), **how), read_config(right, overrides, **how)
         found = differences(one._cfg_dict, other._cfg_dict)
         for difference in found:
-            click.echo(str(difference))
+            say(str(difference))
     sys.exit(1 if found else 0)
 
 
@@ -89,6 +90,6 @@ def dump(path: str, overrides: tuple[str, ...], output: str | None, kind: str, *
     with reported():
         config = read_config(path, overrides, **how)
         if output is None:
-            click.echo(dump_text(config._cfg_dict, f".{kind}"), nl=False)
+            say(dump_text(config._cfg_dict, f".{kind}"), nl=False)
         else:
             config.dump(output)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from loopwright.cli.printing import printable
+
 
 @click.group()
 def command() -> None:
@@ -61,12 +63,12 @@ def check(
         if kind is None or not annotations.exists():
             kind_of(annotations)
     except AnnotationError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(printable(error)) from error
     try:
         with no_collection():
             found = _checked(annotations, policy, outputs=(as_json, html, fix), **how)
     except (AnnotationError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(error)) from error
     if strict and found:
         raise click.exceptions.Exit(1)
 
@@ -113,26 +115,25 @@ def _policy(policy: tuple[str, ...], budget: float, min_size: float, accept_form
     try:
         return policy_of(rules)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(printable(error)) from error
 
 
 def _show(found: Any) -> None:
-    from rich.console import Console
-
+    from loopwright.cli.printing import console
     from loopwright.vision import report
 
-    console = Console()
+    screen = console()
     for table in report.tables(found):
-        console.print(table)
+        screen.print(table)
     for suspicion in found.suspicions:
-        console.print(
+        screen.print(
             f"{'hint' if suspicion.hint else 'FORMAT'}: {suspicion.message}",
             style="yellow" if suspicion.hint else "bold red",
             markup=False,
         )
     for note in found.annotations.notes:
-        console.print(note, markup=False)
-    console.print(report.summary(found), markup=False)
+        screen.print(note, markup=False)
+    screen.print(report.summary(found), markup=False)
 
 
 def _reports(found: Any, as_json: Path | None, html: Path | None, images: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loopwright.cli.files import ExistingPath
+from loopwright.cli.printing import printable, say
 from loopwright.model.prints import Fingerprint, diff
 
 NAME = "fingerprint.json"
@@ -35,9 +36,9 @@ def diff_command(run_a: Path, run_b: Path, as_json: bool) -> None:
     found = diff(one, two)
     if as_json:
         facts = {"equal": not found, "a": one.total, "b": two.total, "difference": found or None}
-        click.echo(json.dumps(facts))
+        say(json.dumps(facts))
     else:
-        click.echo(found or f"equal: {one}")
+        say(found or f"equal: {one}")
     sys.exit(1 if found else 0)
 
 
@@ -48,8 +49,8 @@ def show_command(run: Path) -> None:
     found = read(run)
     for name, tensor in found.tensors.items():
         shape = "x".join(map(str, tensor.shape)) or "scalar"
-        click.echo(f"{tensor.sha256[:12]}  {tensor.dtype:8} {shape:16} {name}")
-    click.echo(str(found))
+        say(f"{tensor.sha256[:12]}  {tensor.dtype:8} {shape:16} {name}")
+    say(str(found))
 
 
 def read(run: Path) -> Fingerprint:
@@ -63,4 +64,4 @@ def read(run: Path) -> Fingerprint:
     try:
         return Fingerprint.load(path)
     except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(printable(error)) from error

@@ -12,6 +12,7 @@ import click
 from loopwright.checkpoint.describe import Description, groups_of, inspect, inspect_all
 from loopwright.checkpoint.errors import CheckpointError
 from loopwright.checkpoint.manifest import MANIFEST
+from loopwright.cli.printing import say
 from loopwright.files import in_words
 
 EXIT_BROKEN, EXIT_NONE = 1, 2
@@ -37,11 +38,11 @@ def command(path: Path, *, tensors: bool, quick: bool, as_json: bool) -> None:
         else:
             found = [inspect(path, verify=not quick)]
     except (CheckpointError, OSError) as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(EXIT_NONE)
     if as_json:
         data = [one.as_data() for one in found]
-        click.echo(json.dumps(data[0] if len(data) == 1 else data, indent=2, default=str))
+        say(json.dumps(data[0] if len(data) == 1 else data, indent=2, default=str))
     elif len(found) == 1:
         show(found[0], tensors=tensors)
     else:
@@ -51,26 +52,24 @@ def command(path: Path, *, tensors: bool, quick: bool, as_json: bool) -> None:
 
 def show(found: Description, *, tensors: bool) -> None:
     """One checkpoint, in lines."""
-    click.echo(f"{found.path}: {found.kind}")
-    click.echo(f"  whole     {wholeness(found)}")
+    say(f"{found.path}: {found.kind}")
+    say(f"  whole     {wholeness(found)}")
     for problem in found.problems:
-        click.echo(f"            {problem}")
+        say(f"            {problem}")
     if found.step is not None:
-        click.echo(f"  step      {found.step}   (saved as {found.name})")
+        say(f"  step      {found.step}   (saved as {found.name})")
     if found.made_by:
-        click.echo("  made by   " + ", ".join(f"{k} {v}" for k, v in found.made_by.items()))
+        say("  made by   " + ", ".join(f"{k} {v}" for k, v in found.made_by.items()))
     for key, value in meta_lines(found.meta):
-        click.echo(f"  {key:<9} {value}")
-    click.echo(f"  size      {in_words(found.size)}")
+        say(f"  {key:<9} {value}")
+    say(f"  size      {in_words(found.size)}")
     if found.values:
-        click.echo(f"  keys      {', '.join(found.values[:12])}")
+        say(f"  keys      {', '.join(found.values[:12])}")
     for head, (count, elements, size) in groups_of(found.tensors).items():
-        click.echo(
-            f"  {head[:30]:<30} {count:>6} tensors {elements:>14,} numbers {in_words(size):>9}"
-        )
+        say(f"  {head[:30]:<30} {count:>6} tensors {elements:>14,} numbers {in_words(size):>9}")
     if tensors:
         for line in found.tensors:
-            click.echo(f"    {line.name}  {line.dtype}  {list(line.shape)}")
+            say(f"    {line.name}  {line.dtype}  {list(line.shape)}")
 
 
 def wholeness(found: Description) -> str:
@@ -98,12 +97,12 @@ def cut(value: Any) -> str:
 
 def table(found: list[Description]) -> None:
     """Several checkpoints, a line each."""
-    click.echo(f"{'step':>9}  {'size':>9}  {'whole':<6} name")
+    say(f"{'step':>9}  {'size':>9}  {'whole':<6} name")
     for one in found:
         step = "?" if one.step is None else str(one.step)
         whole = "yes" if one.whole else "NO"
         meta = one.meta if isinstance(one.meta, dict) else {}
         note = "   (not good: a resume passes it by)" if meta.get("good") is False else ""
-        click.echo(f"{step:>9}  {in_words(one.size):>9}  {whole:<6} {one.name}{note}")
+        say(f"{step:>9}  {in_words(one.size):>9}  {whole:<6} {one.name}{note}")
         for problem in one.problems:
-            click.echo(f"{'':>29}{problem}")
+            say(f"{'':>29}{problem}")

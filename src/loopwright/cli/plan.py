@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from loopwright.cli.files import ExistingFile
+from loopwright.cli.printing import console
 from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.cli.run import default_work_dir, reported
 
@@ -96,6 +97,5 @@ def _give(
         data = importlib.import_module("loopwright.plan.data").to_data(plan)
         click.echo(json.dumps(data, indent=1))
     else:
-        console = importlib.import_module("rich.console").Console()
         show = importlib.import_module("loopwright.plan.text").show
-        show(plan, console, by_parameter=by_parameter)
+        show(plan, console(), by_parameter=by_parameter)

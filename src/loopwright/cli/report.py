@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from loopwright.cli.files import ExistingPath
+from loopwright.cli.printing import printable
 from loopwright.files import atomic_write
 from loopwright.report import NoRunError, read_run
 from loopwright.report.page import page
@@ -29,7 +30,7 @@ def command(run: Path, output: Path | None) -> None:
     try:
         found = read_run(run)
     except NoRunError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(printable(error)) from None
     target = output or run / "report.html"
     atomic_write(target, page(found).encode())
     click.echo(f"{target}")

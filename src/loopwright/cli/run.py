@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from loopwright.cli.files import ExistingFile
+from loopwright.cli.printing import say
 from loopwright.cli.reading import read_config, takes_overrides, takes_reading
 from loopwright.config import Config, ConfigError
 from loopwright.registry import BuildError, RefusedNameError, UnknownNameError, allow_packages
@@ -143,4 +144,4 @@ def _built_wrongly(error: Exception) -> bool:
 
 def _say(*lines: str) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        say(line, err=True)

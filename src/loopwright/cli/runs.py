@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from loopwright.cli.compare import show
 from loopwright.cli.files import ExistingPath
+from loopwright.cli.printing import console
 from loopwright.report import find_runs, read_run
 from loopwright.report.tables import HEAD, run_row
 
@@ -23,4 +23,4 @@ def command(folder: Path, plain: bool) -> None:
     rows = [run_row(read_run(place)) for place in find_runs(folder)]
     if not rows:
         raise click.UsageError(f"there is no run (no metrics.jsonl) in or below {folder}")
-    show(Console(), HEAD, rows, plain=plain)
+    show(console(), HEAD, rows, plain=plain)

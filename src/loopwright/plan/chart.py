@@ -30,6 +30,7 @@ def chart(curves: Mapping[str, Curve], *, steps: bool = False) -> str:
 
     With ``steps`` a value holds until the next one, as a learning rate does.
     """
+    curves = {name: [*map(_drawable, curve)] for name, curve in curves.items()}
     finite = [v for curve in curves.values() for _, v in curve if math.isfinite(v)]
     if not finite:
         return "<p class='note'>No finite value.</p>"
@@ -68,10 +69,15 @@ def merged(curves: Mapping[str, Curve]) -> dict[str, Curve]:
     return {" = ".join(same): curves[same[0]] for same in names.values()}
 
 
+def _drawable(point: tuple[int, float]) -> tuple[int, float]:
+    """A point with no value where the value is so large that a difference of two has none."""
+    return point if abs(point[1]) < 1e300 else (point[0], math.nan)
+
+
 def _range(values: list[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    if low == high:
-        spread = abs(low) * 0.1 or 1.0
+    if high - low < 1e-290:  # nothing that a float can divide
+        spread = abs(low) * 0.1 if abs(low) > 1e-280 else 1.0
         return low - spread, high + spread
     margin = (high - low) * 0.05
     return (0.0 if 0 <= low < (high - low) * 0.3 else low - margin), high + margin

@@ -16,6 +16,7 @@ from loopwright.report.secrets import redacted, redacted_value
 
 MOST_PICTURES = 24
 MOST_BYTES = 8 * 2**20  # of pictures, before they are encoded
+PNG = b"\x89PNG\r\n\x1a\n"
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
@@ -117,7 +118,7 @@ def _validations(run: Run) -> str:
     best = {n: _best_value(n, [e[n] for e in entries if _number(e.get(n))]) for n in names}
     rows = []
     for entry in entries:
-        cells = f"<td>{entry['tag']}</td><td class='n'>{entry['iter']:,}</td>"
+        cells = f"<td>{escape(entry['tag'])}</td><td class='n'>{entry['iter']:,}</td>"
         cells += f"<td class='n'>{entry.get('epoch', '')}</td>"
         for name in names:
             value = entry.get(name)
@@ -140,7 +141,10 @@ def _number(value: Any) -> bool:
 def _pictures(run: Run) -> str:
     figures, left = [], MOST_BYTES
     for path in reversed(run.pictures[-MOST_PICTURES:]):
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(left + 1)
+        if not data.startswith(PNG):
+            continue
         left -= len(data)
         if left < 0:
             break

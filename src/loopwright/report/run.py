@@ -11,6 +11,9 @@ from typing import Any
 
 from loopwright.config import Config, ConfigDict, ConfigError
 
+MOST_BYTES = 16 * 2**20  # of a file that is read whole
+MOST_LINE = 2**20  # bytes of one JSON line
+_LAST = 2**53  # above every iteration and time
 POSITION = ("tag", "iter", "epoch", "step", "samples", "wall_time")
 Curve = list[tuple[int, float]]
 Entry = dict[str, Any]
@@ -109,14 +112,14 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     config, text = _config(place)
     return Run(
         folder=place,
-        metrics=[e for e in _lines(place / "metrics.jsonl") if "iter" in e and "tag" in e],
-        timing=[e for e in _lines(place / "timing.jsonl") if "wall_time" in e],
+        metrics=[e for e in _lines(place / "metrics.jsonl") if _is_record(e)],
+        timing=[e for e in _lines(place / "timing.jsonl") if _is_timing(e)],
         sessions=_sessions(place / "sessions.jsonl"),
         environment=_json(log / "environment.json") if log else {},
-        origins=_json(log / "config_origins.json") if log else {},
+        origins=_origins(_json(log / "config_origins.json")) if log else {},
         config=config,
         config_text=text,
-        pictures=sorted((place / "vis_image").glob("*.png"), key=_age) if place.is_dir() else [],
+        pictures=sorted(filter(_is_own, (place / "vis_image").glob("*.png")), key=_age),
     )
 
 
@@ -125,7 +128,7 @@ def find_runs(folder: str | os.PathLike[str]) -> list[Path]:
     found = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "earlier_")))
-        if "metrics.jsonl" in files:
+        if "metrics.jsonl" in files and Path(place, "metrics.jsonl").is_file():
             found.append(Path(place))
             folders.clear()
     return found
@@ -137,35 +140,95 @@ def _values(entry: Entry) -> Iterator[tuple[str, float]]:
             yield name, float(value)
 
 
+def _is_own(path: Path) -> bool:
+    """Whether a file of a run is a plain one: a link may lead to what is not the run's to show."""
+    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
+
+
 def _lines(path: Path) -> list[Entry]:
-    """The JSON objects of a file; the last line may be half written."""
-    found = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
+    """The JSON objects of a file; what is no such line (the last, half written) is passed by."""
+    found: list[Entry] = []
+    if not _is_own(path):
+        return found
+    with path.open("rb") as file:
+        for line in iter(lambda: file.readline(MOST_LINE), b""):
+            entry = _parsed(line.decode("utf-8", "replace"))
             if isinstance(entry, dict):
                 found.append(entry)
     return found
 
 
+def _parsed(text: str) -> Any:
+    """What a JSON text holds, None for one that is none or cannot be written out again."""
+    try:
+        found = json.loads(text)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # half a character is a ValueError too
+        return None
+    return found
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _LAST
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 2**37  # until the year 6325
+
+
+def _is_record(entry: Entry) -> bool:
+    """Whether it says where in the run it was made; numbers too large for a float are taken out."""
+    for name in [n for n, v in entry.items() if type(v) is int and abs(v) > 10**300]:
+        del entry[name]
+    if not _is_count(entry.get("epoch", 0)):
+        del entry["epoch"]
+    return _is_count(entry.get("iter")) and isinstance(entry.get("tag"), str)
+
+
+def _is_timing(entry: Entry) -> bool:
+    spent = [entry.get(name) or 0 for name in ("time", "data_time")]
+    return _is_time(entry.get("wall_time")) and all(map(_is_time, spent)) and _is_record(entry)
+
+
+def _is_session(entry: Entry) -> bool:
+    right = isinstance(entry.get("what"), str) and isinstance(entry.get("reason", ""), str | None)
+    return right and _is_count(entry.get("iter")) and _is_time(entry.get("time"))
+
+
 def _sessions(path: Path) -> list[Entry]:
     """Beginnings and ends of this run; what lies before its start belongs to an earlier one."""
-    entries = [e for e in _lines(path) if {"what", "iter", "time"} <= set(e)]
+    entries = list(filter(_is_session, _lines(path)))
     first = max(
         (i for i, e in enumerate(entries) if e["what"] == "start" and not e["iter"]), default=0
     )
     return entries[first:]
 
 
-def _json(path: Path) -> Any:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def _text(path: Path) -> str:
+    """A file of the run that is read whole; of one that is too large the beginning."""
+    if not _is_own(path):
+        return ""
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES).decode("utf-8", "replace")
+
+
+def _json(path: Path) -> Entry:
+    found = _parsed(_text(path))
     return found if isinstance(found, dict) else {}
+
+
+def _origins(found: Entry) -> dict[str, list[list[str]]]:
+    """The chains of values and places that are such."""
+
+    def is_step(step: Any) -> bool:
+        return isinstance(step, list) and [type(part) for part in step] == [str, str]
+
+    return {
+        path: steps
+        for path, steps in found.items()
+        if isinstance(steps, list) and steps and all(map(is_step, steps))
+    }
 
 
 def _newest_log(place: Path) -> Path | None:
@@ -175,8 +238,8 @@ def _newest_log(place: Path) -> Path | None:
 
 def _config(place: Path) -> tuple[ConfigDict | None, str]:
     """The dumped config as data where it can be read, and as text."""
-    for path in sorted(place.glob("*.py"), key=_age, reverse=True):
-        text = path.read_text(encoding="utf-8", errors="replace")
+    for path in sorted(filter(_is_own, place.glob("*.py")), key=_age, reverse=True):
+        text = _text(path)
         try:
             return Config.fromstring(text, ".py")._cfg_dict, text
         except (ConfigError, OSError, SyntaxError):
