@@ -1,6 +1,9 @@
 """Annotations as no tool should write them: told, counted and mended, and never a traceback."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -235,3 +238,16 @@ def test_images_of_another_size_than_annotated_are_warned_of(tmp_path, caplog, t
 
     assert loaded(*told) == ""
     assert "1 of 1 images have another size than annotated" in loaded(told[1], told[0])
+
+
+def test_a_terminal_that_does_not_know_the_characters_of_a_name_shows_escapes(tmp_path):
+    named = [{**IMAGE, "file_name": "漢é.png"}]
+    path = coco(tmp_path, [[-5, 2, 30, 40]], images=named, categories=[{"id": 1, "name": "猫"}])
+    done = subprocess.run(
+        [sys.executable, "-m", "loopwright.cli.main", "data", "check", str(path)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert rb"\u732b" in done.stdout

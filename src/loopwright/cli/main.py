@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from difflib import get_close_matches
 
@@ -57,6 +58,8 @@ def main() -> None:
     loopwright train config.py --resume          go on after a kill
     loopwright config show config.py --why optim_wrapper.optimizer.lr
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not know a name's characters
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":
