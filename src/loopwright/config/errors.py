@@ -30,7 +30,7 @@ class ConfigError(ValueError):
 
     def __init__(self, message: str, origin: object = None) -> None:
         if len(message) > MOST_CHARACTERS:
-            message = f"{message[:MOST_CHARACTERS]}…"
+            message = f"{message[:1000]} … {message[-400:]}"  # what was wrong stands at the end
         self.message = message
         self.origin = origin
         super().__init__(f"{message} ({origin})" if origin is not None else message)
