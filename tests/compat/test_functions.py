@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from loopwright import compat
+from loopwright.checkpoint import Store
 from loopwright.compat import (
     mm_backends,
     mm_checkpoint,
@@ -154,3 +155,10 @@ def test_names_that_hooks_and_backbones_import_are_answered(module, names):
         assert all(hasattr(found, name) for name in names.split())
     finally:
         compat.uninstall("mmengine")
+
+
+def test_a_runs_checkpoint_has_its_meta_beside_the_weights(tmp_path):
+    state = {"state_dict": nn.Linear(2, 1).state_dict()}
+    Store(tmp_path).save("epoch_1", state, step=4, meta={"dataset_meta": {"classes": ["a"]}})
+    found = mm_checkpoint.load_checkpoint(nn.Linear(2, 1), str(tmp_path / "epoch_1"))
+    assert found["meta"]["dataset_meta"] == {"classes": ["a"]}

@@ -93,3 +93,21 @@ def test_before_begin_epoch_validation_sees_the_model_itself(run):
 def test_two_beginnings_are_refused(make):
     with pytest.raises(Exception, match="at most one of begin_iter and begin_epoch"):
         make(custom_hooks=[{"type": "EMAHook", "begin_iter": 1, "begin_epoch": 1}])
+
+
+@pytest.mark.parametrize("begin", ["begin_iter", "begin_epoch"])
+def test_averaging_begins_with_the_iteration_or_epoch_of_that_number_counted_from_one(run, begin):
+    follow, seen = Follow(), []
+
+    class Look(Hook):
+        priority = "LOWEST"
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            average = next(h for h in runner.hooks if type(h).__name__ == "EMAHook").ema_model
+            seen.append((runner.iter, runner.epoch, average.steps))
+
+    run(custom_hooks=[follow, {"type": "EMAHook", begin: 2}, Look()], **QUIET)
+    count = 0 if begin == "begin_iter" else 1
+    first = next(entry for entry in seen if entry[2] == 1)
+    assert first[count] == 1, "0-based: the second"
+    assert all(entry[2] == 0 for entry in seen if entry[count] < 1)

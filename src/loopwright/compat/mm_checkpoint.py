@@ -27,7 +27,7 @@ class CheckpointLoader:
 
     @classmethod
     def load_checkpoint(cls, filename: str, map_location: Any = "cpu", logger: Any = None) -> Any:
-        return load_any(filename, map_location=map_location or "cpu")
+        return read_checkpoint(filename, map_location)
 
 
 def load_checkpoint(
@@ -44,8 +44,13 @@ def load_checkpoint(
 
 
 def read_checkpoint(filename: str, map_location: Any = None, logger: Any = None) -> Any:
-    """A checkpoint, read as data."""
-    return load_any(filename, map_location=map_location or "cpu")
+    """A checkpoint, read as data; a run's has its ``meta`` beside the rest, as in one file."""
+    state = load_any(filename, map_location=map_location or "cpu")
+    if isinstance(state, dict) and "meta" not in state and os.path.isdir(filename):
+        folder, name = os.path.split(os.path.abspath(filename))
+        told = [entry.meta for entry in Store(folder).entries() if entry.name == name]
+        return {**state, "meta": dict(told[0])} if told else state
+    return state
 
 
 def put_into_model(

@@ -60,7 +60,8 @@ class EMAHook(Hook):
     ) -> None:
         if not runner.optim_wrapper.last_update or runner.optim_wrapper.last_step_skipped:
             return
-        if runner.iter >= self.begin_iter and runner.epoch >= self.begin_epoch:
+        # MMEngine counts from 1: begin_epoch=1 averages from the first epoch on.
+        if runner.iter + 1 >= self.begin_iter and runner.epoch + 1 >= self.begin_epoch:
             self.ema_model.update_parameters(runner.model)
 
     def before_val_epoch(self, runner: Any) -> None:
