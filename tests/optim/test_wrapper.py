@@ -288,6 +288,15 @@ def test_several_wrappers_have_no_update_of_their_own():
         both.optim_context(nn.Linear(1, 1))
 
 
+def test_one_that_does_not_update_in_an_iteration_is_not_told_again():
+    both = two()
+    both["g"].update_params(both["g"].optimizer.param_groups[0]["params"][0].sum())
+    assert both.last_update
+    both.begin_iteration()
+    assert not both.last_update
+    assert both.metrics() == {}
+
+
 def test_the_states_of_several_load_by_name():
     both = two()
     other = two()

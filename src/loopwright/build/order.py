@@ -8,6 +8,7 @@ from typing import Any
 from loopwright.build.parts import compiled
 from loopwright.build.spec import origin_in
 from loopwright.checkpoint import find_state_dict, load_any
+from loopwright.core.length import length_of
 from loopwright.model import check_expected, fingerprint, init_weights, unwrap
 from loopwright.model.fingerprints import check_ranks
 from loopwright.model.pretrained import weights_read_with
@@ -46,7 +47,7 @@ def _say_what_does_not_fit(runner: Any) -> None:
     if runner.spec.param_scheduler is None:
         return
     loop = runner.train_loop
-    run = Run(loop.max_iters, loop.max_epochs, len(runner.train_dataloader))
+    run = Run(loop.max_iters, loop.max_epochs, length_of(runner.train_dataloader))
     for text in run_findings(runner.spec.param_scheduler, runner.optim_wrapper, run):
         if not any(f": {text}".endswith(f": {told}") for told in runner.told):
             runner.logger.warning(f"param_scheduler: {text}")

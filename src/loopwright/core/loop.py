@@ -64,7 +64,9 @@ class TrainLoop:
         """One iteration with a batch in hand, counted at its end."""
         hooks, progress = self.hooks, self.progress
         try:
+            self.whole = False  # a hook that was told once must not be told again
             hooks.say("before_train_iter", batch_idx=batch_idx, data_batch=data_batch)
+            self.whole = True
             outputs = self.step(data_batch)
             self.whole = False
             hooks.say(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from loopwright.core.length import length_of
-from loopwright.data.fetch import Task
 from loopwright.data.loader import Loader
 from loopwright.data.position import Positioned
 from loopwright.data.randomness import H
@@ -56,12 +55,11 @@ def adopt(loader: Any, *, seed: int = 0) -> Positioned:
 class Adopted(Loader):
     """A torch DataLoader over a map-style dataset, with its own order of samples.
 
-    A loader that shuffles with torch's global generator is given one seeded with (seed, epoch). One
-    with a generator of its own keeps the order it has in a plain loop, epoch after epoch; a later
-    epoch is reached by drawing the indices of those since the nearest known one.
+    A loader with a generator of its own keeps the order it has in a plain loop, epoch after epoch.
     """
 
     def __init__(self, loader: DataLoader[Any], *, seed: int, workers: WorkerSettings) -> None:
+        self.loader = loader
         super().__init__(
             loader.dataset,
             batch_sampler=loader.batch_sampler,
@@ -70,59 +68,14 @@ class Adopted(Loader):
             seed=seed,
             workers=workers,
         )
-        self.loader = loader
-        self._generator = loader.generator or getattr(self.sampler, "generator", None)
-        first = None if self._generator is None else self._generator.get_state()
-        self._first: tuple[int, torch.Tensor | None] = (0, first)
-        self._known = self._first
 
-    def _batches_from(self, start: int) -> Iterator[Any]:
-        if self._generator is None:
-            torch.default_generator.manual_seed(H(self.seed, "order", self.epoch) >> 1)
-        else:
-            self._wind(self._generator)
-        self._begin_as_torch_does()
-        tasks = drawn(self._tasks(start), self.sampler)
-        return self._from_workers(tasks) if self.workers.count else self._here(tasks)
+    def _drawn_from(self) -> tuple[Any, ...]:
+        return (*super()._drawn_from(), self.loader)
 
-    def _wind(self, generator: torch.Generator) -> None:
-        """Bring the generator to where it is when this epoch begins."""
-        epoch, state = self._known if self._known[0] <= self.epoch else self._first
-        if state is not None:
-            generator.set_state(state)
-        for _ in range(epoch, self.epoch):
-            self._begin_as_torch_does()
-            for _ in self.batch_sampler:
-                pass
-        self._known = (self.epoch, generator.get_state())
-
-    def _begin_as_torch_does(self) -> None:
+    def _begin_order(self) -> None:
         # torch's iterator draws its workers' seed first, so the same order follows
         if self.loader.generator is not None:
             torch.empty((), dtype=torch.int64).random_(generator=self.loader.generator)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The position, and the order's generator as it was when the epoch began."""
-        epoch, generator = self._known
-        own = {} if generator is None else {"generator": generator, "generator_epoch": epoch}
-        return {**super().state_dict(), **own}
-
-    def load_state_dict(self, state: dict[str, Any], *, allow_change: bool = False) -> None:
-        """Go to a saved position, with the order of that epoch."""
-        super().load_state_dict(state, allow_change=allow_change)
-        if "generator" in state:
-            self._known = (state["generator_epoch"], state["generator"])
-
-
-def drawn(tasks: Iterator[Task], sampler: Any) -> Iterator[Task]:
-    """Tasks whose order no longer depends on the global generators, reseeded for every sample.
-
-    torch's samplers draw at their first index; others are drawn to the end where there is one.
-    """
-    ours_or_torchs = type(sampler).__module__.partition(".")[0] in ("torch", "loopwright")
-    if ours_or_torchs or not hasattr(sampler, "__len__"):
-        return chain(list(islice(tasks, 1)), tasks)
-    return iter(list(tasks))
 
 
 class Iterated(Positioned):

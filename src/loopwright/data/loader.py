@@ -10,6 +10,7 @@ from typing import Any
 
 from loopwright.data.batching import Batching, in_batches
 from loopwright.data.collate import pseudo_collate
+from loopwright.data.drawing import Generators, apart
 from loopwright.data.faults import BadSamples, DatasetChangedError
 from loopwright.data.fetch import Collate, Fetcher, Task
 from loopwright.data.fingerprint import fingerprint
@@ -62,6 +63,7 @@ class Loader(Batching):
         self.bad_samples = bad_samples
         self._distinct = gives_each_once(self.sampler)
         self._endless = bool(getattr(self.sampler, "endless", False)) and batch_sampler is None
+        self._generators = Generators(*self._drawn_from())
         self._fetcher: Fetcher | None = None
         self._shown: list[Any] = []
 
@@ -91,7 +93,7 @@ class Loader(Batching):
             state["sampler"] = self.sampler.state_dict(place * self.batch_size)
         if self.bad_samples is not None:
             state["bad_samples"] = self.bad_samples.state_dict()
-        return state
+        return {**state, **self._generators.state_dict()}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -123,6 +125,7 @@ class Loader(Batching):
             self.sampler.load_state_dict(state["sampler"])
         if "bad_samples" in state and self.bad_samples is not None:
             self.bad_samples.load_state_dict(state["bad_samples"])
+        self._generators.load_state_dict(state)
         self.set_position(state["epoch"], batch)
 
     def samples_now(self) -> list[int] | None:
@@ -147,10 +150,7 @@ class Loader(Batching):
         if self.batch_sampler is None and hasattr(self.sampler, "pieces"):
             tasks = self._tasks_of_pieces(epoch, start)
         else:
-            batches = self.batch_sampler
-            if batches is None:
-                batches = _chunks(self.sampler, self.batch_size, self.drop_last)
-            tasks = from_batch_sampler(batches, epoch, start, distinct=self._distinct)
+            tasks = self._tasks_of_others(epoch, start)
         if self.num_batch_per_epoch is None:
             return tasks
         return islice(tasks, max(0, self.num_batch_per_epoch - start))
@@ -163,6 +163,33 @@ class Loader(Batching):
         place = self._place(start)
         tasks = from_pieces(self.sampler.pieces(place * size), epoch, size, drop_last=False)
         return in_a_stream(tasks, place, self._batches() or 1)
+
+    def _tasks_of_others(self, epoch: int, start: int) -> Iterator[Task]:
+        """Tasks in the order of a sampler that cannot say where it is: drawn from its start on."""
+        self._generators.wind(epoch, self._draw_an_epoch)
+        self._begin_order()
+        tasks = from_batch_sampler(self._ordered(), epoch, start, distinct=self._distinct)
+        samplers = tuple(s for s in (self.sampler, self.batch_sampler) if s is not None)
+        return apart(tasks, samplers, self.seed, epoch)
+
+    def _ordered(self) -> Any:
+        if self.batch_sampler is not None:
+            return self.batch_sampler
+        return _chunks(self.sampler, self.batch_size, self.drop_last)
+
+    def _draw_an_epoch(self) -> None:
+        self._begin_order()
+        for _ in islice(self._ordered(), self.length):
+            pass
+
+    def _begin_order(self) -> None:
+        """What is drawn before an epoch's first index."""
+
+    def _drawn_from(self) -> tuple[Any, ...]:
+        """What may keep a generator that the order follows from."""
+        if self.batch_sampler is None and hasattr(self.sampler, "pieces"):
+            return ()
+        return (self.sampler, self.batch_sampler)
 
     def _place(self, start: int) -> int:
         """A batch's number in a stream without end, whose epochs are only counted off."""

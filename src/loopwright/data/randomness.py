@@ -54,7 +54,7 @@ _STEP = zlib.crc32(b"step")
 
 def seed_sample(seed: int, epoch: int, index: int) -> None:
     """Set python's, numpy's and torch's CPU generators for one sample of one epoch."""
-    _set(mix(seed, _SAMPLE, epoch, index))
+    seed_all(mix(seed, _SAMPLE, epoch, index))
 
 
 def seed_step(seed: int, step: int, rank: int = 0) -> None:
@@ -64,12 +64,13 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
     batch was loaded in this process or in a worker, and after any resume.
     """
     state = mix(seed, _STEP, step, rank)
-    _set(state)
+    seed_all(state)
     if _cuda_in_use():
         torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(state >> 1)
 
 
-def _set(state: int) -> None:
+def seed_all(state: int) -> None:
+    """Set python's, numpy's and torch's CPU generators."""
     # random.seed and torch.manual_seed do the same with more around it: the latter visits every
     # back end and costs 40 times as much.
     _seed_python(_PYTHON, state)

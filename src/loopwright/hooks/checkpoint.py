@@ -101,7 +101,7 @@ class CheckpointHook(Hook):
         done = runner.epoch + 1
         last = self.save_last and done == runner.max_epochs
         if every(done, self.interval, self.save_begin) or last:
-            self._save(runner, done)
+            self._save(runner, done, by_epoch=self.by_epoch)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -114,18 +114,18 @@ class CheckpointHook(Hook):
         if every(done, self.interval, self.save_begin) or (
             self.save_last and done == runner.max_iters
         ):
-            self._save(runner, done)
+            self._save(runner, done, by_epoch=self.by_epoch)
 
     def after_train(self, runner: Any) -> None:
         done = runner.epoch if self.by_epoch else runner.iter
         stopped_early = runner.requests.stopping is not None and self._last_saved != done
         if self.save_last and stopped_early and runner.requests.halting is None and done:
-            self._save(runner, done)
+            self._save(runner, done, by_epoch=None)  # counted already
         if self.published_keys and runner.rank == 0:
             names = [*self.keep_ckpt_ids[-1:], *self.best_ckpts.values()]
             runner.publish(names, self.published_keys, out_dir=self.out_dir)
 
-    def _save(self, runner: Any, done: int) -> None:
+    def _save(self, runner: Any, done: int, *, by_epoch: bool | None) -> None:
         name = self.filename_tmpl.format(done)
         self._last_saved = done
         self.keep_ckpt_ids = [kept for kept in self.keep_ckpt_ids if kept != name] + [name]
@@ -135,7 +135,7 @@ class CheckpointHook(Hook):
         saved = runner.save_checkpoint(
             name,
             out_dir=self.out_dir,
-            by_epoch=self.by_epoch,
+            by_epoch=by_epoch,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             replaces=self._replaced(old),

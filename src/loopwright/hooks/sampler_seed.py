@@ -15,4 +15,6 @@ class DistSamplerSeedHook(Hook):
     priority = "NORMAL"
 
     def before_train_epoch(self, runner: Any) -> None:
-        runner.train_loop.dataloader.set_epoch(runner.epoch)
+        loop = runner.train_loop
+        if getattr(loop, "unit", None) != "iter":  # whose epoch is always 0, not so the loader's
+            loop.dataloader.set_epoch(runner.epoch)

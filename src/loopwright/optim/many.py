@@ -86,8 +86,13 @@ class OptimWrapperDict(BaseOptimWrapper):
 
     @property
     def last_update(self) -> bool:
-        """Whether any of them changed weights in its last update."""
+        """Whether any of them changed weights in its last update, since ``begin_iteration``."""
         return any(wrapper.last_update for wrapper in self.values())
+
+    def begin_iteration(self) -> None:
+        """Forget the updates of the last iteration: not each of them updates in every one."""
+        for wrapper in self.values():
+            wrapper.last_update = False
 
     @property
     def last_step_skipped(self) -> bool:
@@ -95,10 +100,11 @@ class OptimWrapperDict(BaseOptimWrapper):
         return any(wrapper.last_step_skipped for wrapper in self.values())
 
     def metrics(self) -> dict[str, Tensor | float]:
-        """The metrics of all, under `name.metric`."""
+        """The metrics of those that updated, under `name.metric`."""
         return {
             f"{name}.{key}": value
             for name, wrapper in self.items()
+            if wrapper.last_update
             for key, value in wrapper.metrics().items()
         }
 

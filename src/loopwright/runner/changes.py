@@ -25,25 +25,26 @@ def changes(before: ConfigDict, now: ConfigDict) -> list[str]:
     return [f"{d.path}: {d.left!r} -> {d.right!r}" for d in found if _matters(d.path)]
 
 
-def look_at(runner: Any, meta: dict[str, Any] | None) -> None:
-    """Say what changed since the checkpoint; ConfigError where the policy is to refuse it."""
+def look_at(runner: Any, meta: dict[str, Any] | None) -> list[str]:
+    """Say what changed since the checkpoint, a line each; ConfigError where it is refused."""
     policy = on_resume(runner.spec.on_resume)
+    lines: list[str] = []
     if not meta:
-        return
+        return lines
     _machine(runner, meta)
-    lines = []
     with contextlib.suppress(ConfigError, SyntaxError):
         before = Config.fromstring(str(meta.get("cfg", "")), ".py")
         now = Config.fromstring(runner.cfg_text, ".py")
         lines = changes(before._cfg_dict, now._cfg_dict)
     if not lines:
-        return
+        return lines
     runner.logger.warning("the config changed since the checkpoint:\n  " + "\n  ".join(lines))
     schedule = [line for line in lines if line.startswith(_SCHEDULE)]
     if schedule and policy["schedule"] == "refuse":
         raise ConfigError(_refusal("schedule", schedule))
     if schedule:
         runner.logger.warning(_told(policy["schedule"]))
+    return lines
 
 
 def _matters(key: str) -> bool:
@@ -90,6 +91,8 @@ def load_position(runner: Any, state: dict[str, Any]) -> None:
     other = state.get("dataset") not in (None, now.get("dataset"))
     if resized or other:
         _follow(runner, loader, rescale=policy["batch_size"] == "rescale")
+    else:
+        runner.data_start = _place(runner, loader)
 
 
 def _global_batch(state: dict[str, Any], default: dict[str, Any]) -> int:
@@ -102,11 +105,17 @@ def _follow(runner: Any, loader: Any, *, rescale: bool) -> None:
     progress, place = runner.progress, loader.state_dict()
     before = progress.iter
     progress.batch = place["batch"]
-    if runner.train_loop.unit == "epoch" and rescale:
+    if getattr(runner.train_loop, "unit", "epoch") == "epoch" and rescale:
         progress.iter = progress.epoch * len(loader) + progress.batch
-    runner.data_start = (progress.iter, place["epoch"], place["batch"])
+    runner.data_start = _place(runner, loader)
     runner.optim_wrapper.zero_grad()
     runner.logger.warning(
         f"batches are others than the checkpoint's: going on at epoch {place['epoch']}, batch "
         f"{place['batch']}, iteration {progress.iter} (was {before})"
     )
+
+
+def _place(runner: Any, loader: Any) -> tuple[int, int, int]:
+    """The iteration and where the loader is then; its length may be unknown, or another once."""
+    place = loader.state_dict()
+    return runner.progress.iter, place["epoch"], place["batch"]

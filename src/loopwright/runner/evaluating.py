@@ -11,6 +11,7 @@ from loopwright import dist
 from loopwright.build.sets import set_options
 from loopwright.config import ConfigError
 from loopwright.core import EvalLoop, Requests, every
+from loopwright.data.randomness import H, seed_step
 from loopwright.evaluation import inference_context, merge_metrics, prefix_metrics
 from loopwright.registry import LOOPS
 from loopwright.runner.loops import BaseLoop
@@ -108,6 +109,8 @@ class _EvalLoop(BaseLoop):
         self.finished = not due
         if not due:
             return {}
+        # What a model draws here must not depend on what was drawn before, which a resume skips.
+        seed_step(H(runner.seed, mode), runner.progress.iter, runner.rank)
         runner.call_hook(f"before_{mode}")
         runner.call_hook(f"before_{mode}_epoch")
         metrics: dict[str, float] = {}
@@ -117,10 +120,20 @@ class _EvalLoop(BaseLoop):
                 return {}
             metrics = merge_metrics([metrics, prefix_metrics(one.prefix, found)])
         self.finished = True  # from here on a halt waits: the hooks take the metrics once
-        runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
-        runner.call_hook(f"after_{mode}")
+        self._tell(metrics)
         self.skipped = ()
         return dict(metrics)
+
+    def _tell(self, metrics: dict[str, float]) -> None:
+        """Give the hooks the metrics; an error in one leaves a state in which others have them."""
+        runner = self._runner
+        core = getattr(vars(runner).get("train_loop"), "core", None)
+        if core is not None:
+            core.whole = False
+        runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
+        runner.call_hook(f"after_{self.mode}")
+        if core is not None:
+            core.whole = True
 
     def _evaluate(self, chosen: EvalSet) -> dict[str, float]:
         """One set's metrics; whatever was found so far is forgotten where a halt ends it."""

@@ -92,7 +92,7 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
         set_aside(runner)
         state = {**state, "writers": {}}
         runner.logger.info(f"the log of {runner.work_dir} begins at what {found.path} holds")
-    look_at(runner, found.meta)
+    changed = look_at(runner, found.meta)
     if not optimizer:
         state = {k: v for k, v in state.items() if k not in ("optimizer", "gradients")}
     restore(runner, state)
@@ -100,6 +100,8 @@ def resume(runner: Any, filename: str | None, *, optimizer: bool = True) -> None
         f"resumed from {found.path} at iteration {runner.iter}, epoch {runner.epoch}"
     )
     _after_an_error(runner, found.meta)
+    _was_to_stop(runner, state.get("stopping"), changed)
+    _own_run(runner)
 
 
 def _of_a_run(state: Any, path: str) -> dict[str, Any]:
@@ -124,6 +126,31 @@ def _after_an_error(runner: Any, meta: Any) -> None:
     error = meta.get("error") if isinstance(meta, dict) else None
     if error is not None:
         runner.logger.warning(f"it was saved after an error, whose iteration comes again: {error}")
+
+
+def _was_to_stop(runner: Any, reason: str | None, changed: list[str]) -> None:
+    """A hook's wish to stop holds after a resume, unless the config has changed since."""
+    if reason is None:
+        return
+    if changed:
+        runner.logger.warning(f"the run was to stop ({reason}); with another config it goes on")
+        return
+    runner.requests.stop(reason)
+    runner.logger.warning(f"the run was to stop ({reason}), and does; a changed config goes on")
+
+
+def _own_run(runner: Any) -> None:
+    """Say that a loop of the user's own, unlike ours, makes up for no validation cut short."""
+    loop, progress = runner.train_loop, runner.progress
+    ours = type(loop).run.__module__.startswith("loopwright.")
+    if ours or runner.val_loop is None:
+        return
+    done = progress.epoch if getattr(loop, "unit", "epoch") == "epoch" else progress.iter
+    if done and progress.batch == 0 and progress.validated < done:
+        runner.logger.warning(
+            f"{type(loop).__name__}.run is the loop's own: if a validation was due after "
+            f"{done} and did not end before the resume, it is not made up for"
+        )
 
 
 def restore(runner: Any, state: dict[str, Any]) -> None:

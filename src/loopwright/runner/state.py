@@ -30,6 +30,7 @@ def pack(
         "writers": runner.writers.state_dict(),
         "hooks": _hook_states(runner),
         "left_out": sorted(runner.left_out),
+        "stopping": _own_stop(runner.requests),
         "data": runner.train_dataloader.state_dict() if runner.has_training else None,
     }
     if optimizer:
@@ -62,6 +63,11 @@ def unpack(runner: Any, state: dict[str, Any]) -> None:
     runner.left_out |= set(state.get("left_out", ()))
     if state.get("data") is not None:
         load_position(runner, state["data"])
+
+
+def _own_stop(wishes: Any) -> str | None:
+    """Why the run is to end, if it is; a halt ends the process alone, the run goes on later."""
+    return wishes.stopping if wishes.stopping != wishes.halting else None
 
 
 def _hook_states(runner: Any) -> dict[str, Any]:
