@@ -112,3 +112,12 @@ def test_a_key_of_a_config_is_no_command_either(tmp_path):
 
 def test_half_a_character_is_printed_as_its_escape():
     assert printable("a\ud800é\n") == "a\\ud800é\n"
+
+
+@pytest.mark.parametrize("text", ['{"tensors": ' + "[" * 100_000, '{"tensors": {"w": SIZES}}'])
+def test_a_fingerprint_of_somebody_else_ends_in_a_message(tmp_path, text):
+    entry = {"sha256": "a", "shape": ["x" * 1000, 10**7], "dtype": "f", "kind": "parameter"}
+    (tmp_path / "fingerprint.json").write_text(text.replace("SIZES", json.dumps(entry)))
+    done = CliRunner().invoke(main, ["fingerprint", "show", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "is not a fingerprint" in done.output

@@ -64,11 +64,11 @@ class Fingerprint:
     @classmethod
     def load(cls, path: str | Path) -> Fingerprint:
         """Read what `save` wrote. Raises ValueError for a file that is not, or was changed."""
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
         try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
             read = cls({name: _tensor(entry) for name, entry in data["tensors"].items()})
             stated = data["total"]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} is not a fingerprint: {error!r}") from error
         if read.total != stated:
             raise ValueError(
@@ -79,8 +79,8 @@ class Fingerprint:
 
 def _tensor(entry: Mapping[str, object]) -> TensorPrint:
     shape = entry["shape"]
-    if not isinstance(shape, list):
-        raise TypeError(f"shape must be a list, got {shape!r}")
+    if not isinstance(shape, list) or any(type(side) is not int for side in shape):
+        raise TypeError(f"shape must be a list of sizes, got {shape!r:.60}")
     return TensorPrint(
         str(entry["sha256"]), tuple(shape), str(entry["dtype"]), entry["kind"] == "parameter"
     )
