@@ -13,6 +13,7 @@ from loopwright.compat import (
     mm_backends,
     mm_checkpoint,
     mm_decorators,
+    mm_device,
     mm_files,
     mm_manager,
     mm_utils,
@@ -162,3 +163,10 @@ def test_a_runs_checkpoint_has_its_meta_beside_the_weights(tmp_path):
     Store(tmp_path).save("epoch_1", state, step=4, meta={"dataset_meta": {"classes": ["a"]}})
     found = mm_checkpoint.load_checkpoint(nn.Linear(2, 1), str(tmp_path / "epoch_1"))
     assert found["meta"]["dataset_meta"] == {"classes": ["a"]}
+
+
+def test_autocast_needs_no_device():
+    device = mm_device.get_device()
+    layer, batch = nn.Linear(2, 2).to(device), torch.ones(1, 2, device=device)
+    with mm_checkpoint.autocast(dtype=torch.bfloat16):
+        assert layer(batch).dtype == torch.bfloat16

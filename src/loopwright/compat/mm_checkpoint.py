@@ -10,9 +10,11 @@ from torch import nn
 
 from loopwright.build.environment import seed_everything
 from loopwright.checkpoint import Store, find_state_dict, load_any, load_weights
+from loopwright.compat.mm_device import get_device
 
 __all__ = [
     "CheckpointLoader",
+    "autocast",
     "find_latest_checkpoint",
     "load_checkpoint",
     "load_state_dict",
@@ -106,3 +108,15 @@ def set_random_seed(
     chosen = 0 if seed is None else seed
     seed_everything(chosen, deterministic=deterministic)
     return chosen
+
+
+def autocast(
+    device_type: str | None = None,
+    dtype: torch.dtype | None = None,
+    enabled: bool = True,
+    cache_enabled: bool | None = None,
+) -> torch.autocast:
+    """torch's, on the device that models go to where none is named."""
+    return torch.autocast(
+        device_type or get_device(), dtype=dtype, enabled=enabled, cache_enabled=cache_enabled
+    )

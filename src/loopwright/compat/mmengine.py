@@ -75,7 +75,7 @@ _EXTRA: dict[str, dict[str, Any]] = {
     },
     "runner": {
         "BaseLoop": "loopwright.runner.loops:BaseLoop",
-        "autocast": "torch:autocast",
+        "autocast": "loopwright.compat.mm_checkpoint:autocast",
         "ConfigType": dict,
         "_load_checkpoint": "loopwright.compat.mm_checkpoint:read_checkpoint",
         "_load_checkpoint_to_model": "loopwright.compat.mm_checkpoint:put_into_model",
