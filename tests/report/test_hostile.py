@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from loopwright.cli.main import main
 from loopwright.cli.printing import printable
+from loopwright.config import Config
 from loopwright.plan.chart import chart
 from loopwright.report import find_runs, read_run
 from loopwright.report.page import page
@@ -121,3 +122,14 @@ def test_a_fingerprint_of_somebody_else_ends_in_a_message(tmp_path, text):
     done = CliRunner().invoke(main, ["fingerprint", "show", str(tmp_path)])
     assert done.exit_code == 2
     assert "is not a fingerprint" in done.output
+
+
+def test_a_dumped_config_is_the_text_that_reads_back(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"a": "x\u00a0\u3000y", "b": {ESCAPE: ESCAPE}}))
+    for kind in ("py", "yaml", "json"):
+        done = CliRunner().invoke(
+            main, ["config", "dump", str(tmp_path / "a.json"), "--format", kind]
+        )
+        read = Config.fromstring(done.output, f".{kind}")
+        assert (read["a"], read["b"]) == ("x\u00a0\u3000y", {ESCAPE: ESCAPE})
+        assert "\x1b" not in done.output

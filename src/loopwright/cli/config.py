@@ -90,6 +90,6 @@ def dump(path: str, overrides: tuple[str, ...], output: str | None, kind: str, *
     with reported():
         config = read_config(path, overrides, **how)
         if output is None:
-            say(dump_text(config._cfg_dict, f".{kind}"), nl=False)
+            click.echo(dump_text(config._cfg_dict, f".{kind}"), nl=False)  # each form has escapes
         else:
             config.dump(output)
