@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from loopwright.checkpoint import CheckpointError
 from loopwright.model import (
     BaseModule,
     ModuleList,
@@ -13,7 +14,6 @@ from loopwright.model import (
     bias_init_with_prob,
     initialise,
     kaiming_init,
-    weights_read_with,
 )
 
 
@@ -206,20 +206,22 @@ def test_a_file_of_which_nothing_fits_is_an_error(tmp_path):
         Inner({"type": "Pretrained", "checkpoint": path}).init_weights()
 
 
-def test_files_are_read_by_whoever_was_named():
-    asked = []
-
-    def reader(path, /, *, map_location):
-        asked.append((path, map_location))
-        return {"state_dict": {"fc.weight": torch.full((1, 1), 6.0), "fc.bias": torch.ones(1)}}
-
-    made = Inner({"type": "Pretrained", "checkpoint": "torchvision://net"})
-    with weights_read_with(reader):
-        made.init_weights()
-    assert asked == [("torchvision://net", "cpu")]
+def test_a_checkpoint_of_torch_is_read_outside_a_run_too(tmp_path):
+    path = str(tmp_path / "net.pth")
+    weights = {"fc.weight": torch.full((1, 1), 6.0), "fc.bias": torch.ones(1)}
+    torch.save({"meta": {"epoch": 3}, "state_dict": weights}, path)
+    made = Inner({"type": "Pretrained", "checkpoint": path})
+    made.init_weights()
     assert made.fc.weight.item() == 6
 
 
-def test_a_file_that_no_reader_was_named_for_says_what_to_do():
-    with pytest.raises(ValueError, match="weights_read_with"):
-        Inner({"type": "Pretrained", "checkpoint": "net.pth"}).init_weights()
+def test_a_file_that_would_execute_code_is_refused(tmp_path):
+    path = tmp_path / "net.pth"
+    path.write_bytes(b"cos\nsystem\n(S'touch x'\ntR.")
+    with pytest.raises(CheckpointError, match=r"os\.system|net\.pth"):
+        Inner({"type": "Pretrained", "checkpoint": str(path)}).init_weights()
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(CheckpointError, match=r"net\.pth does not exist"):
+        Inner({"type": "Pretrained", "checkpoint": str(tmp_path / "net.pth")}).init_weights()

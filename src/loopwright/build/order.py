@@ -7,11 +7,9 @@ from typing import Any
 
 from loopwright.build.parts import compiled
 from loopwright.build.spec import origin_in
-from loopwright.checkpoint import find_state_dict, load_any
 from loopwright.core.length import length_of
 from loopwright.model import check_expected, fingerprint, init_weights, unwrap
 from loopwright.model.fingerprints import check_ranks
-from loopwright.model.pretrained import weights_read_with
 from loopwright.optim.checks import run_findings
 from loopwright.optim.specs import Run
 
@@ -57,14 +55,9 @@ def _initialise(runner: Any) -> None:
     """Initialise what was not loaded already (``runner.resume(path)`` may come before the run)."""
     model = unwrap(runner.model)
     kept = {n: t.clone() for n, t in model.state_dict().items() if n in runner.loaded_names}
-    with weights_read_with(_read_weights):
-        init_weights(runner.model, runner.seed)
+    init_weights(runner.model, runner.seed)
     if kept:
         model.load_state_dict(kept, strict=False)
-
-
-def _read_weights(path: str, /, *, map_location: str) -> Any:
-    return find_state_dict(load_any(path, map_location=map_location))
 
 
 def _same_start(runner: Any) -> None:

@@ -18,6 +18,7 @@ from loopwright.checkpoint.sniff import kind_of
 from loopwright.checkpoint.tensors import read_safetensors
 from loopwright.core.nearest import did_you_mean
 from loopwright.files import Disk, open_regular
+from loopwright.registry import FUNCTIONS
 
 
 def load_any(
@@ -132,3 +133,11 @@ def _is_weights(value: Any) -> bool:
         and all(isinstance(key, str) for key in value)
         and any(isinstance(item, torch.Tensor | np.ndarray) for item in value.values())
     )
+
+
+def read_weights(path: str, *, map_location: Any = "cpu") -> Any:
+    """The weights in a file or folder, by name: `find_state_dict` of what `load_any` gives."""
+    return find_state_dict(load_any(path, map_location=map_location))
+
+
+FUNCTIONS.register_module(module=read_weights)

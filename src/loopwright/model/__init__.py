@@ -38,7 +38,7 @@ _HOMES = {
         "uniform_init",
         "xavier_init",
     ),
-    "pretrained": ("PretrainedInit", "weights_read_with"),
+    "pretrained": ("PretrainedInit",),
     "wrap": (
         "MMDistributedDataParallel",
         "MMSeparateDistributedDataParallel",

@@ -56,7 +56,7 @@ VISUALIZERS = _root("visualizer", "loopwright.log", _VISION)
 VISBACKENDS = _root("vis backend", "loopwright.log")
 LOG_PROCESSORS = _root("log processor", "loopwright.log")
 INFERENCERS = _root("inferencer")
-FUNCTIONS = _root("function", "loopwright.data")
+FUNCTIONS = _root("function", "loopwright.data", "loopwright.checkpoint.loading")
 
 ROOTS: dict[str, Registry] = {
     key: value for key, value in list(globals().items()) if isinstance(value, Registry)
