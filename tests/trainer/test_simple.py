@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 from trainer_models import Spoils, TwoLosses, batches, sgd
 
 from loopwright.hooks import NonFiniteLossError
@@ -271,4 +272,18 @@ def test_a_seed_makes_what_is_drawn_depend_on_the_iteration_alone():
     SimpleTrainer(halves, batches(), optimizer, seed=3).train(0, 4)
     torch.rand(100)
     SimpleTrainer(halves, batches(), optimizer, seed=3).train(4, 9)
+    assert equal(whole, halves)
+
+
+@pytest.mark.parametrize("stop_at", [4, 7, 9])  # in an epoch, between two, in the second
+def test_with_a_seed_a_shuffled_loader_of_torch_goes_on_where_it_stopped(stop_at):
+    def loader():
+        return DataLoader(torch.cat(batches()), batch_size=3, shuffle=True)
+
+    whole, halves = TwoLosses(), TwoLosses()
+    SimpleTrainer(whole, loader(), sgd(whole), seed=3).train(0, 16)
+    optimizer = sgd(halves)
+    SimpleTrainer(halves, loader(), optimizer, seed=3).train(0, stop_at)
+    torch.rand(100)
+    SimpleTrainer(halves, loader(), optimizer, seed=3).train(stop_at, 16)
     assert equal(whole, halves)

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from loopwright import dist
-from loopwright.data import seed_step
+from loopwright.data import adopt, seed_step
 from loopwright.log import EventStorage, get_event_storage, has_event_storage
 from loopwright.model import unwrap
 from loopwright.optim import AmpOptimWrapper, OptimWrapper
@@ -28,7 +29,8 @@ class SimpleTrainer(TrainerBase):
     A model with MMEngine's ``train_step`` trains by that. ``optimizer`` is one of torch, or an
     ``OptimWrapper`` where gradients are to be accumulated or clipped. A finite loader is started
     again with its next epoch. Gradients are zeroed before backward, so after a step hooks still
-    find them. With ``seed`` what an iteration draws depends on seed, iteration and rank alone.
+    find them. With ``seed`` what an iteration draws depends on seed, iteration and rank alone, and
+    the order that a ``torch.utils.data.DataLoader`` shuffles on seed and epoch: a resume is exact.
 
     A loss that is not finite raises NonFiniteLossError (a FloatingPointError) before the weights
     see it; on an accelerator the losses are read every ``gather_metric_period`` iterations.
@@ -48,7 +50,7 @@ class SimpleTrainer(TrainerBase):
         super().__init__()
         model.train()
         self.model = model
-        self.data_loader = data_loader
+        self.data_loader = self._placeable(data_loader, seed)
         self.optim_wrapper = self._wrapped(optimizer)
         self.gather_metric_period = gather_metric_period
         self.zero_grad_before_forward = zero_grad_before_forward
@@ -62,6 +64,13 @@ class SimpleTrainer(TrainerBase):
 
     def _wrapped(self, optimizer: Any) -> OptimWrapper:
         return optimizer if isinstance(optimizer, OptimWrapper) else OptimWrapper(optimizer)
+
+    @staticmethod
+    def _placeable(loader: Iterable[Any], seed: int | None) -> Iterable[Any]:
+        """With a seed, torch's own loader gains an order that a resume can take up anywhere."""
+        return (
+            adopt(loader, seed=seed) if seed is not None and type(loader) is DataLoader else loader
+        )
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -84,7 +93,7 @@ class SimpleTrainer(TrainerBase):
 
     def reset_data_loader(self, data_loader_builder: Callable[[], Iterable[Any]]) -> None:
         """Train on from another loader."""
-        self.data_loader = data_loader_builder()
+        self.data_loader = self._placeable(data_loader_builder(), self.seed)
         self._batch_source = None
 
     def _fetch(self) -> Any:
