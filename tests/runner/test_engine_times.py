@@ -52,6 +52,7 @@ class Counting:
         self.val_at, self.saved, self.kept, self.logged = [], [], [], []
         self.val_loop = self.writers = self.model = self.logger = self
         self.experiment_name, self.rank, self.distributed = "counting", 0, False
+        self.seed = 0
         self.left_out, self.data_start = set(), None
         self.spec = RunSpec()
 

@@ -121,8 +121,8 @@ class _TrainLoop(BaseLoop):
 
     @cached_property
     def _hooks_of_others(self) -> bool:
-        found = (type(h) for h in self._runner.hooks if hasattr(h, "before_train_iter"))
-        return any(not kind.__module__.startswith("loopwright.") for kind in found)
+        said = (e.hook for e in self._runner.hook_table if e.bind(e.hook, "before_train_iter"))
+        return any(not type(hook).__module__.startswith("loopwright.") for hook in said)
 
     # -- limits ----------------------------------------------------------------------------
 
