@@ -1,6 +1,7 @@
 """A mistake ends the run with one clear error, before anything is half-written."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -222,6 +223,25 @@ def test_an_error_in_the_model_leaves_a_checkpoint_of_the_last_whole_iteration(c
     with pytest.raises(RuntimeError, match="out of memory"):
         run(model=Failing())
     assert "crash_iter_4" in os.listdir(config["work_dir"])
+
+
+def test_statistics_that_saw_the_failed_batch_are_told(config, run):
+    class Failing(Poisoned):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(1)
+
+        def forward(self, inputs, data_samples=None, mode="tensor"):
+            self.seen += 1
+            loss = self.norm(self.fc(inputs[:, :, 0, :1].flatten(1)[:, :1])).mean()
+            if self.seen == 5:
+                raise RuntimeError("out of memory, say")
+            return {"loss": loss}
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(model=Failing(), log_level="WARNING")
+    (log,) = Path(config["work_dir"]).glob("*/*.log")
+    assert "in the statistics of 'norm': a resume adds it again" in log.read_text()
 
 
 def test_a_missing_file_in_load_from_is_an_error(run):

@@ -148,6 +148,35 @@ def test_the_state_before_the_iteration_that_failed_is_saved_and_gone_on_from(
     assert (tmp_path / "metrics.json").read_text() == straight[1]
 
 
+class Measuring(TwoLosses):
+    """Batch norm takes the batch into its statistics before the forward fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.calls = nn.BatchNorm1d(4), 0
+
+    def forward(self, batch):
+        self.calls += 1
+        losses = super().forward(self.norm(batch))
+        if self.calls == AT + 1:
+            raise Broken("behind the norm")
+        return losses
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"model": Measuring()}, True),
+        ({"model": FailsInForward()}, False),
+        ({"model": Measuring(), "loader": FailsToRead()}, False),
+    ],
+    ids=["measured", "nothing_measures", "not_read"],
+)
+def test_statistics_that_saw_the_failed_batch_are_told(tmp_path, caplog, how, told):
+    fail(tmp_path, **how)
+    assert ("in the statistics of 'norm': a resume adds it again" in said(caplog)) is told
+
+
 def test_a_failing_evaluation_leaves_the_iteration_before_it_and_is_made_up_for(tmp_path, straight):
     fail(tmp_path, behind=[fails_at("after_step")])
     assert saved(tmp_path) == [f"model_{AT:07d}.pth"], "the one that saves stands in front of it"

@@ -22,13 +22,15 @@ class TrainLoop:
     users' own iteration in there. ``agree``, if set, is called between iterations: several
     processes share their wishes there. ``prompt`` grants a wish to stop at the end of the iteration
     instead of leaving it to the face. ``whole`` says whether the state is that between two
-    iterations; an error may leave it False.
+    iterations; an error may leave it False. ``failed_in_step`` says that an error came out of the
+    step: the model may have seen the batch.
     """
 
     iterate: Callable[[int, Any], None] | None = None
     agree: Callable[[], None] | None = None
     prompt = False
     whole = True
+    failed_in_step = False
 
     def __init__(
         self, step: Step, hooks: HookTable, progress: Progress, requests: Requests
@@ -74,6 +76,7 @@ class TrainLoop:
             )
             hooks.say("after_step")
         except Exception as error:
+            self.failed_in_step = self.whole
             error.add_note(f"in iteration {progress.iter} (0-based), epoch {progress.epoch}")
             raise
         progress.iter += 1

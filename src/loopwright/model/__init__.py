@@ -55,7 +55,12 @@ _HOMES = {
         "MomentumAnnealingEMA",
         "StochasticWeightAverage",
     ),
-    "norm": ("convert_sync_batchnorm", "revert_sync_batchnorm", "update_bn_stats"),
+    "norm": (
+        "convert_sync_batchnorm",
+        "revert_sync_batchnorm",
+        "seen_by_statistics",
+        "update_bn_stats",
+    ),
     "sharded": ("load_whole", "shard", "whole"),
     "tta": ("BaseTTAModel", "MeanTTAModel"),
     "graph": ("detect_anomalous_params", "parameters_without_part"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from loopwright.core.nearest import did_you_mean
 from loopwright.dist import all_reduce_params, get_world_size
@@ -25,6 +25,23 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
         raise ValueError(f"sync_bn must be 'torch', got {implementation!r}{hint}")
     converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
     return converted
+
+
+def seen_by_statistics(model: nn.Module) -> str | None:
+    """What a failed iteration leaves in a model that measures its batches; None where it does not.
+
+    >>> print(seen_by_statistics(nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))))
+    the failed batch may be in the statistics of '0' and 1 more: a resume adds it again
+    >>> seen_by_statistics(nn.Linear(2, 1))
+    """
+    norms = ((name, m) for name, m in model.named_modules() if isinstance(m, _NormBase))
+    names = [name for name, m in norms if m.training and m.running_mean is not None]
+    if not names:
+        return None
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"the failed batch may be in the statistics of {names[0]!r}{more}: a resume adds it again"
+    )
 
 
 class _AnyBatchNorm(_BatchNorm):

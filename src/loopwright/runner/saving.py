@@ -10,7 +10,7 @@ from loopwright.build.policies import faults
 from loopwright.checkpoint import CheckpointError, SaveError, Store, digest, nonfinite
 from loopwright.core import salvage
 from loopwright.dist import any_rank
-from loopwright.model import is_sharded, unwrap
+from loopwright.model import is_sharded, seen_by_statistics, unwrap
 from loopwright.optim.zero import told_together
 from loopwright.runner.changes import machine
 from loopwright.runner.sharding import gathered
@@ -146,6 +146,8 @@ def save_after_error(runner: Any, error: BaseException) -> None:
     why: dict[str, Any] = {"error": f"{type(error).__name__}: {error}"[:500]}
     if not found.good:
         why["good"] = False
+    if runner.train_loop.core.failed_in_step and (left := seen_by_statistics(runner.model)):
+        runner.logger.warning(left)
     _save_now(runner, f"crash_iter_{runner.iter}", why)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from loopwright import dist
 from loopwright.core import salvage
-from loopwright.model import is_sharded
+from loopwright.model import is_sharded, seen_by_statistics
 from loopwright.optim.zero import told_together
 from loopwright.trainer.checkpointing import Checkpointer
 
@@ -95,6 +95,8 @@ def save_after_error(trainer: Any, error: BaseException) -> None:
     elif not what.good:
         saver.save(f"{prefix}_crash_{last:07d}", tag=False, iteration=last)
     elif not saver.holds(last):
+        if loop.failed_in_step and (left := seen_by_statistics(saver.model)):
+            logger.warning(left)
         if dist.get_world_size() == 1:
             trainer._settle()
         saver.save(f"{prefix}_{last:07d}", iteration=last)
