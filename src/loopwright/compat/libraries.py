@@ -56,15 +56,15 @@ def aliases(more: Iterable[str] = ()) -> dict[str, Alias]:
 class _Child:
     """A library's registry that is made when it is first asked for."""
 
-    def __init__(self, library: str, name: str) -> None:
-        self.library, self.name = library, name
+    def __init__(self, package: str, name: str) -> None:
+        self.package, self.name = package, name
 
     def registry(self) -> Registry:
         parent = ROOTS[self.name]
-        if self.library not in parent.children:
-            Registry(parent.name, parent=parent, scope=self.library)
-            _MADE.append((parent, self.library))
-        return parent.children[self.library]
+        if self.package not in parent.children:
+            Registry(parent.name, parent=parent, scope=self.package)
+            _MADE.append((parent, self.package))
+        return parent.children[self.package]
 
 
 _MADE: list[tuple[Registry, str]] = []
