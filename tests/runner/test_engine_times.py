@@ -113,8 +113,13 @@ def shortened(found, golden, name):
     return (found[: len(head)], found[-len(tail) :], len(found)) == (head, tail, count)
 
 
+RECORDED = {"val_at", "saved", "kept", "log_count", "log_inner_first_epoch"}
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_everything_happens_when_it_happens_in_mmengine(case):
+    if not RECORDED & set(case):
+        pytest.skip(f"nothing is recorded that is compared here: {', '.join(sorted(RECORDED))}")
     runner = build(case)
     # The end of training flushes what is left to the log, which MMEngine has no line for.
     runner.loop._finish = lambda: None
